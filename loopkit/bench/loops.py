@@ -1,0 +1,88 @@
+"""Who takes part: the names of loops, where their factories are, and which of them are installed.
+
+A loop is named or given as `module:factory`, where the factory takes no argument and returns an event loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+FLOOR = "floor"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A loop under test. `factory` is `module:callable`; the floor, which is no event loop, has none."""
+
+    name: str
+    factory: str
+    install: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its module can be found. Not whether it works: that shows when it runs."""
+        return self.name == FLOOR or find_spec(self.factory.partition(":")[0]) is not None
+
+
+LOOPKIT = tuple(
+    Contestant(f"loopkit-{poller}", f"loopkit:{poller.title()}Loop")
+    for poller in ("epoll", "poll", "select", "busy")
+)
+YARDSTICKS = (
+    Contestant("asyncio", "asyncio:SelectorEventLoop"),
+    Contestant("uvloop", "uvloop:new_event_loop", install="uvloop"),
+    Contestant(FLOOR, ""),
+)
+# Other people's loops: they take part when they are installed, without being asked for.
+OTHERS = tuple(
+    Contestant(name, f"{name}:{factory}", install=name)
+    for name, factory in (
+        ("rloop", "new_event_loop"),
+        ("zuvloop", "new_event_loop"),
+        ("blazio", "new_event_loop"),
+        ("rsloop", "new_event_loop"),
+        ("talyn", "new_event_loop"),
+        ("zloop", "new_event_loop"),
+        ("loopmini", "new_event_loop"),
+        ("winloop", "new_event_loop"),
+    )
+)
+KNOWN = {contestant.name: contestant for contestant in (*LOOPKIT, *YARDSTICKS, *OTHERS)}
+ALIASES = {"loopkit": [c.name for c in LOOPKIT]} | {
+    c.name.removeprefix("loopkit-"): [c.name] for c in LOOPKIT
+}
+
+
+def choose(names: list[str], extra: list[str]) -> tuple[list[Contestant], list[str]]:
+    """Who runs, and one line about each who does not.
+
+    Args:
+        names: names, aliases or `module:factory`; empty for every loop that is installed.
+        extra: more of the same, added to the former.
+
+    Raises:
+        ValueError: a name is neither known nor of the form `module:factory`.
+    """
+    if names:
+        wanted = [contestant for name in names for contestant in resolve(name)]
+    else:
+        wanted = [*LOOPKIT, *YARDSTICKS, *(other for other in OTHERS if other.is_installed)]
+    wanted += [contestant for name in extra for contestant in resolve(name)]
+    unique = list({contestant.name: contestant for contestant in wanted}.values())
+    missing = [c for c in unique if c.install and not c.is_installed]
+    notes = [f"{c.name} is not installed: skipped (python -m pip install {c.install})" for c in missing]
+    return [c for c in unique if c not in missing], notes
+
+
+def resolve(name: str) -> list[Contestant]:
+    """The contestants that a name stands for; `module:factory` is a contestant of that name."""
+    if name in ALIASES:
+        return [KNOWN[full] for full in ALIASES[name]]
+    if name in KNOWN:
+        return [KNOWN[name]]
+    module, colon, factory = name.partition(":")
+    if colon and module and factory:
+        return [Contestant(name, name)]
+    known = ", ".join([*KNOWN, *ALIASES])
+    raise ValueError(f"no loop is called {name!r}; known: {known}; any other: module:factory")
