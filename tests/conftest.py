@@ -209,6 +209,7 @@ def _check_tasks(item: pytest.Function, runner: asyncio.Runner) -> None:
             _, others = await asyncio.wait(others, timeout=SETTLE)
         return others
 
+    loop.set_task_factory(None)  # a test may have set one that cannot make the task for this
     left = runner.run(settle())
     if left and not any("tasks" in marker.args for marker in item.iter_markers("leaks")):
         pytest.fail(f"the test leaks; tasks still running: {left}", pytrace=False)
