@@ -1,0 +1,85 @@
+"""Handles: one scheduled call each. HOT: `call_soon` makes one for every callback and every step of a task.
+
+Rule: a handle knows nothing of the queue, the heap or the descriptor it hangs on; `_callback is None` means cancelled,
+and whoever runs handles looks at that alone.
+
+They are real `asyncio.Handle` objects, since programs and tools check for that. The stdlib's constructor fills eight
+slots; a plain callback needs four. The others are constants of the class here, which hide the slots of the base:
+reading them gives the right answer, and nobody has to write them. In debug mode, where each handle carries the
+traceback of its birth, the loop makes stdlib handles instead (`loop.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+
+class Handle(asyncio.Handle):
+    """A call that is going to be made once. Differs from `asyncio.Handle` in nothing that a program can see."""
+
+    __slots__ = ()
+
+    # fast: four attribute writes a handle; see performance.md#lean-handles
+    _source_traceback = None
+    _repr = None
+
+    _callback: Callable[..., Any] | None
+    _args: tuple[Any, ...] | None
+    _context: Context
+    _loop: Loop
+
+    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._callback is None
+
+    def get_context(self) -> Context:
+        """The context the callback runs in (`asyncio.Handle` has this from Python 3.12)."""
+        return self._context
+
+    def cancelled(self) -> bool:
+        """True if the call was cancelled."""
+        return self._callback is None
+
+    def cancel(self) -> None:
+        """Cancel the call. Idempotent; without effect once the callback has run."""
+        # Also lets go of what the callback holds: a cancelled handle may wait in the queue for a while.
+        self._callback = None
+        self._args = None
+
+
+class TimerHandle(Handle, asyncio.TimerHandle):
+    """A call that is going to be made at a given time of the loop's clock."""
+
+    __slots__ = ()
+
+    _when: float
+    _scheduled: bool
+
+    def __init__(
+        self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._when = when
+        self._scheduled = False
+
+    def cancel(self) -> None:
+        """Cancel the call. Idempotent."""
+        if self._callback is not None:
+            self._callback = None
+            self._args = None
+            self._loop._timer_handle_cancelled(self)

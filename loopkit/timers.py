@@ -1,0 +1,78 @@
+"""The timer heap: which call is due next. Knows handles only by the two attributes it reads; knows nothing of the loop.
+
+Facts. A heap of tuples is compared in C; asyncio's heap of handles calls a Python `__lt__` for each of the
+log2(n) comparisons of a push. The middle member of `(when, seq, handle)` counts up, so that equal times fire in the
+order they were asked for (asyncio leaves that open, and its heap does not keep it) and handles are never compared.
+
+Cancelling only marks: taking an entry out of the middle of a heap is linear. Almost every timer of a network program
+is a timeout that gets cancelled, so marked entries must not pile up: when they are the majority the heap is rebuilt
+from the rest. A rebuild of n entries comes after at least n/2 cancellations, hence constant work per cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heapify, heappop, heappush
+
+# Below this many entries a rebuild is not worth its call.
+FEW = 64
+
+
+class TimerHeap:
+    __slots__ = ("cancelled", "heap", "seq")
+
+    def __init__(self) -> None:
+        #: (when, seq, handle); the loop reads the top of it directly.
+        self.heap: list[tuple[float, int, asyncio.TimerHandle]] = []
+        #: The number the next entry gets: entries made while due timers run are told apart by it.
+        self.seq = 0
+        #: How many entries are marked as cancelled.
+        self.cancelled = 0
+
+    def add(self, when: float, handle: asyncio.TimerHandle) -> None:
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.seq = seq = self.seq + 1
+        heappush(self.heap, (when, seq, handle))
+
+    def note_cancelled(self) -> None:
+        """An entry of the heap was cancelled."""
+        self.cancelled += 1
+        if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
+            heap = self.heap
+            for _, _, handle in heap:
+                if handle._callback is None:  # type: ignore[attr-defined]
+                    handle._scheduled = False  # type: ignore[attr-defined]
+            # In place: the turn holds on to this list.
+            heap[:] = [entry for entry in heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
+            heapify(heap)
+            self.cancelled = 0
+
+    def next(self) -> float | None:
+        """When the next timer that was not cancelled is due, on the loop's clock; None if there is none."""
+        heap = self.heap
+        while heap:
+            when, _, handle = heap[0]
+            if handle._callback is not None:  # type: ignore[attr-defined]
+                return when
+            heappop(heap)
+            handle._scheduled = False  # type: ignore[attr-defined]
+            self.cancelled -= 1
+        return None
+
+    def pop_due(self, end: float, seq: int) -> asyncio.TimerHandle | None:
+        """The oldest timer due before *end* that is no younger than entry number *seq*; None if there is none.
+
+        The limit keeps a callback that asks for "now" again and again from holding the turn for ever.
+        """
+        heap = self.heap
+        while heap and heap[0][0] < end and heap[0][1] <= seq:
+            handle = heappop(heap)[2]
+            handle._scheduled = False  # type: ignore[attr-defined]
+            if handle._callback is not None:  # type: ignore[attr-defined]
+                return handle
+            self.cancelled -= 1
+        return None
+
+    def clear(self) -> None:
+        self.heap.clear()
+        self.cancelled = 0

@@ -1,0 +1,72 @@
+"""Waking a loop that sleeps in its poll, from another thread or from a signal handler. Knows nothing of the loop.
+
+Facts. A poll only ends early if a descriptor becomes ready. `eventfd(2)` is a counter with a descriptor: one write
+and one read of eight bytes, no buffer; where it is missing a socket pair does the same.
+
+Consequence. Between the wake-up and the moment the loop looks, further wake-ups say nothing new: `pending` swallows
+them, so that a thread that schedules 10,000 calls makes one system call. The order is what makes that safe. Others
+append to the ready queue first and look at `pending` second; the loop clears `pending` first and looks at its ready
+queue afterwards. Whoever finds `pending` set has appended before the loop looks.
+
+It must also work from the loop's own thread: a signal handler of Python runs there while the poll is interrupted.
+
+The descriptor is wrapped in a file object: a thread that comes too late, after `close()`, must fail here and not write
+into whatever file has got the number by then.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+
+ONE = (1).to_bytes(8, sys.byteorder)
+
+
+class Wakeup:
+    __slots__ = ("_receiver", "_sender", "pending")
+
+    def __init__(self) -> None:
+        #: True from a wake-up to the moment the loop has noticed it.
+        self.pending = False
+        self._receiver: io.FileIO | socket.socket
+        self._sender: io.FileIO | socket.socket
+        if hasattr(os, "eventfd"):
+            self._receiver = self._sender = io.FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+")
+        else:
+            self._receiver, self._sender = socket.socketpair()
+            self._receiver.setblocking(False)
+            self._sender.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._receiver.fileno()
+
+    def wake(self) -> None:
+        """End the poll in progress, or the next one. From any thread; harmless after `close()`."""
+        if self.pending:
+            return
+        self.pending = True
+        try:
+            if isinstance(self._sender, socket.socket):
+                self._sender.send(b"\0")
+            else:
+                self._sender.write(ONE)
+        except (OSError, ValueError):
+            # Closed meanwhile (nobody left to wake), or full (then the loop is going to wake anyway).
+            pass
+
+    def clear(self) -> None:
+        """The loop has woken. The flag goes down before the counter: see the head of this file."""
+        self.pending = False
+        try:
+            if isinstance(self._receiver, socket.socket):
+                self._receiver.recv(4096)
+            else:
+                self._receiver.read(8)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self._receiver.close()
+        self._sender.close()

@@ -1,0 +1,318 @@
+"""The fd table: who waits for which descriptor, what the poller has been told, and who owns the number.
+
+Facts
+- Telling epoll costs a system call (`epoll_ctl`). A protocol that pauses and resumes, or a coroutine that awaits
+  `sock_recv` again and again, would pay two for every message.
+- A program may close a descriptor that it watches, and the next `socket()` gets the same number. The kernel has then
+  forgotten what we believe it knows (see `pollers/epoll.py`, facts b and c).
+
+Consequences
+- Two views are kept: *wanted* (the handles in `readers` and `writers`) and *armed* (the mask the poller has). They are
+  reconciled when it matters: a mask that is too small at once, a mask that is too large when the superfluous event comes.
+  So a paused transport or an idle `sock_recv` socket stays armed (`rest_read`), and re-arming it costs nothing.
+- Only sockets whose closing we would notice may stay armed: transports close their own, and for `sock_*` the socket
+  object itself is remembered (`lent`, weakly). Another object with the same number is a stranger, and the poller is asked.
+  Descriptors given to `add_reader` are disarmed as soon as they are let go: their owner may close them the next moment.
+- A poller's contrary answer is expected: `modify` answered by "unknown" becomes `register`, and the other way round.
+- An event that nobody wants and that cannot be switched off comes from a closed number whose file lives on in a dup or
+  a forked child. A new poller object, told everything anew, is the only cure (`rebuild`).
+
+Rejected: counting generations per number (it misses closings we are not told of), and edge-triggered entries for `sock_*`
+(no saving over what is done here, and a second kind of entry to reason about).
+
+`stale` holds the numbers that were let go since the last poll: what that poll reported for them was meant for the old
+user of the number, not for one who came during the same turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import weakref
+from collections.abc import Callable
+from select import POLLIN, POLLOUT
+from typing import TYPE_CHECKING, Any
+
+from .pollers import Poller
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+
+class Watches:
+    __slots__ = ("armed", "lent", "objects", "owners", "poll", "poller", "readers", "stale", "writers")
+
+    def __init__(self, poller: type[Poller]) -> None:
+        #: Who is called when a descriptor is readable, and when it is writable.
+        self.readers: dict[int, asyncio.Handle] = {}
+        self.writers: dict[int, asyncio.Handle] = {}
+        #: The mask the poller has, per descriptor.
+        self.armed: dict[int, int] = {}
+        #: Descriptors left armed for a socket of somebody else's.
+        self.lent: dict[int, weakref.ref[socket.socket]] = {}
+        #: Descriptors that belong to a transport or a server of this loop.
+        self.owners: dict[int, Any] = {}
+        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by identity.
+        self.objects: dict[int, object] = {}
+        self.stale: set[int] = set()
+        self.poller = poller(self.owners)
+        #: The poller's own method, at hand for the turn.
+        self.poll = self.poller.poll
+
+    # -- wanting ------------------------------------------------------------------------------------------------
+
+    def watch_read(self, fd: int, handle: asyncio.Handle, sock: socket.socket | None = None) -> None:
+        """Have *handle* called whenever *fd* is readable. *sock*: may be left armed for this socket object later.
+
+        Raises what the poller raises (OSError, ValueError past its limit); nothing is then watched.
+        """
+        self.readers[fd] = handle
+        armed = self.armed.get(fd, 0)
+        if armed & POLLIN and self._trusted(fd, sock):
+            return
+        try:
+            self._arm(fd, armed | POLLIN)
+        except BaseException:
+            del self.readers[fd]
+            raise
+
+    def watch_write(self, fd: int, handle: asyncio.Handle, sock: socket.socket | None = None) -> None:
+        """Have *handle* called whenever *fd* is writable; otherwise as `watch_read`."""
+        self.writers[fd] = handle
+        armed = self.armed.get(fd, 0)
+        if armed & POLLOUT and self._trusted(fd, sock):
+            return
+        try:
+            self._arm(fd, armed | POLLOUT)
+        except BaseException:
+            del self.writers[fd]
+            raise
+
+    def unwatch_read(self, fd: int) -> asyncio.Handle | None:
+        """Stop calling for *fd* readable, and tell the poller. Returns the handle that was there."""
+        handle = self.readers.pop(fd, None)
+        if self.armed.get(fd, 0) & POLLIN:
+            self.settle(fd)
+        return handle
+
+    def unwatch_write(self, fd: int) -> asyncio.Handle | None:
+        """Stop calling for *fd* writable, and tell the poller. Returns the handle that was there."""
+        handle = self.writers.pop(fd, None)
+        if self.armed.get(fd, 0) & POLLOUT:
+            self.settle(fd)
+        return handle
+
+    def rest_read(self, fd: int, sock: socket.socket | None = None) -> None:
+        """Stop calling for *fd* readable, but leave it armed: its user is likely to come back.
+
+        *sock* names the foreign socket it is left armed for; a transport, which closes its own descriptor, has none.
+        """
+        if self.readers.pop(fd, None) is not None and fd not in self.writers:
+            self.stale.add(fd)
+        if sock is not None and fd not in self.lent:
+            self.lent[fd] = weakref.ref(sock)
+
+    def forget(self, fd: int) -> None:
+        """*fd* is about to be closed by its owner."""
+        self.readers.pop(fd, None)
+        self.writers.pop(fd, None)
+        self.lent.pop(fd, None)
+        if fd in self.armed:
+            self.settle(fd)
+
+    # -- arming -------------------------------------------------------------------------------------------------
+
+    def _trusted(self, fd: int, sock: socket.socket | None) -> bool:
+        """Whether what we believe to be armed for *fd* was armed for its present user."""
+        owner = self.lent.get(fd)
+        if owner is None:
+            return fd in self.owners
+        if sock is not None and owner() is sock:
+            return True
+        del self.lent[fd]
+        return False
+
+    def _arm(self, fd: int, mask: int) -> None:
+        poller = self.poller
+        try:
+            if fd in self.armed:
+                try:
+                    poller.modify(fd, mask)
+                except FileNotFoundError:
+                    # Closed and reused: whatever was armed for the old file is gone with it.
+                    mask = self._wanted(fd)
+                    poller.register(fd, mask)
+            else:
+                try:
+                    poller.register(fd, mask)
+                except FileExistsError:
+                    poller.modify(fd, mask)
+        except BaseException:
+            self.armed.pop(fd, None)
+            raise
+        self.armed[fd] = mask
+
+    def _wanted(self, fd: int) -> int:
+        return (POLLIN if fd in self.readers else 0) | (POLLOUT if fd in self.writers else 0)
+
+    def settle(self, fd: int) -> bool:
+        """Tell the poller no more than what is wanted of *fd*. False if the poller does not know *fd* as we do."""
+        wanted = self._wanted(fd)
+        try:
+            if wanted:
+                self.armed[fd] = wanted
+                self.poller.modify(fd, wanted)
+            else:
+                self.stale.add(fd)
+                self.lent.pop(fd, None)
+                self.armed.pop(fd, None)
+                self.poller.unregister(fd)
+        except (OSError, KeyError, ValueError):
+            # Closed before it was let go: the kernel has dropped the entry by itself.
+            self.armed.pop(fd, None)
+            return False
+        return True
+
+    def unwanted(self, fd: int) -> None:
+        """The poller has reported *fd* for something that nobody wants (any longer)."""
+        if not self.settle(fd):
+            self.rebuild()
+
+    # -- the poller's life ----------------------------------------------------------------------------------------
+
+    def rebuild(self) -> None:
+        """Go on with a new poller object that is told everything anew.
+
+        After a fork, where the old one is shared with the parent and must not be touched; and when the old one reports
+        a descriptor that cannot be unregistered.
+        """
+        kind = type(self.poller)
+        self.poller.close()
+        self.poller = kind(self.owners)
+        self.poll = self.poller.poll
+        self.lent.clear()
+        for fd in list(self.armed):
+            wanted = self._wanted(fd)
+            del self.armed[fd]
+            if wanted:
+                try:
+                    self.poller.register(fd, wanted)
+                except (OSError, ValueError):
+                    continue  # closed by its user without a word
+                self.armed[fd] = wanted
+
+    def close(self) -> None:
+        self.readers.clear()
+        self.writers.clear()
+        self.armed.clear()
+        self.lent.clear()
+        self.owners.clear()
+        self.objects.clear()
+        self.poller.close()
+
+
+# -- the public methods -----------------------------------------------------------------------------------------------
+
+
+def add_reader(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+    """Call ``callback(*args)`` whenever *fd* (a number, or an object with ``fileno()``) is readable or broken.
+
+    Replaces a reader that is already there. Raises ValueError for what is no open descriptor or beyond the poller's
+    limit, RuntimeError if a transport of this loop uses it, PermissionError for a regular file under epoll.
+    """
+    number = _free_number(loop, fd)
+    loop._check_closed()
+    handle = loop._new_handle(callback, args, None)
+    old = loop._watches.readers.get(number)
+    loop._watches.watch_read(number, handle)
+    _remember(loop, number, fd)
+    if old is not None:
+        old.cancel()
+
+
+def add_writer(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+    """Call ``callback(*args)`` whenever *fd* is writable or broken. Otherwise as `add_reader`."""
+    number = _free_number(loop, fd)
+    loop._check_closed()
+    handle = loop._new_handle(callback, args, None)
+    old = loop._watches.writers.get(number)
+    loop._watches.watch_write(number, handle)
+    _remember(loop, number, fd)
+    if old is not None:
+        old.cancel()
+
+
+def remove_reader(loop: Loop, fd: Any) -> bool:
+    """Stop watching *fd* for reading. Returns False if it was not watched, or the loop is closed.
+
+    Raises ValueError for what is no descriptor, RuntimeError if a transport of this loop uses it.
+    """
+    number = _watched_number(loop, fd)
+    if loop._closed:
+        return False
+    handle = loop._watches.unwatch_read(number)
+    if handle is None:
+        return False
+    _dismiss(loop, number, handle)
+    return True
+
+
+def remove_writer(loop: Loop, fd: Any) -> bool:
+    """Stop watching *fd* for writing. Otherwise as `remove_reader`."""
+    number = _watched_number(loop, fd)
+    if loop._closed:
+        return False
+    handle = loop._watches.unwatch_write(number)
+    if handle is None:
+        return False
+    _dismiss(loop, number, handle)
+    return True
+
+
+def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
+    """Raise RuntimeError if *fd* belongs to a transport of this loop that is not closing."""
+    owner = loop._watches.owners.get(fd)
+    if owner is not None and not owner.is_closing():
+        raise RuntimeError(f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}")
+
+
+def _free_number(loop: Loop, fd: Any) -> int:
+    number = fileno(fd)
+    if number < 0:
+        raise ValueError(f"Invalid file descriptor: {number}")
+    ensure_no_transport(loop, number, fd)
+    return number
+
+
+def _watched_number(loop: Loop, fd: Any) -> int:
+    number = fileno(fd)
+    if number < 0:
+        for known, thing in loop._watches.objects.items():
+            if thing is fd:
+                return known
+        raise ValueError(f"Invalid file descriptor: {number}")
+    ensure_no_transport(loop, number, fd)
+    return number
+
+
+def _remember(loop: Loop, number: int, fd: object) -> None:
+    if isinstance(fd, int):
+        loop._watches.objects.pop(number, None)
+    else:
+        loop._watches.objects[number] = fd
+
+
+def _dismiss(loop: Loop, number: int, handle: asyncio.Handle) -> None:
+    handle.cancel()
+    if number not in loop._watches.readers and number not in loop._watches.writers:
+        loop._watches.objects.pop(number, None)
+
+
+def fileno(fd: Any) -> int:
+    """The number of *fd*. Raises ValueError if it is neither a number nor an object that has one."""
+    if isinstance(fd, int):
+        return fd
+    try:
+        return int(fd.fileno())
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"Invalid file object: {fd!r}") from None
