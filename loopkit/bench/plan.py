@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import time
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
 
 from loopkit.bench.loops import FLOOR
-from loopkit.bench.measure import Load, Placement, Settings, measure
+from loopkit.bench.measure import Bench
 from loopkit.bench.processes import Failure
 from loopkit.bench.results import LoopResult, Report, ScenarioResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from loopkit.bench.loops import Contestant
+    from loopkit.bench.measure import Settings
     from loopkit.bench.scenarios import Scenario
 
 
@@ -35,19 +34,20 @@ class Progress(Protocol):
 
 def run(scenarios: list[Scenario], loops: list[Contestant], settings: Settings, progress: Progress) -> Report:
     """Measure every scenario on every loop. After Ctrl-C the report holds what there is until then."""
-    placement = Placement.choose()
-    report = Report(describe_run(settings, placement))
-    progress.expect(sum(len(entrants(scenario, loops)) for scenario in scenarios) * settings.rounds)
-    with Load(placement.load) as load, keep_off(placement):
+    with Bench(settings) as bench, bench.placement.keep_off():
+        report = Report(describe_run(settings, loops, str(bench.placement)))
+        per_pair = settings.rounds + settings.syscalls
+        progress.expect(sum(len(entrants(scenario, loops)) for scenario in scenarios) * per_pair)
         try:
             for scenario in scenarios:
                 result = ScenarioResult(
                     scenario.name, scenario.title, scenario.metric.key, scenario.operation
                 )
                 report.scenarios.append(result)
-                run_scenario(scenario, entrants(scenario, loops), result, settings, placement, load, progress)
+                if contestants := entrants(scenario, loops):
+                    run_scenario(bench, scenario, contestants, result, progress)
         except KeyboardInterrupt:
-            report.about["interrupted"] = "yes: rounds are missing"
+            report.about["interrupted"] = "yes, so rounds are missing"
     return report
 
 
@@ -57,63 +57,72 @@ def entrants(scenario: Scenario, loops: list[Contestant]) -> list[Contestant]:
 
 
 def run_scenario(
-    scenario: Scenario,
-    loops: list[Contestant],
-    result: ScenarioResult,
-    settings: Settings,
-    placement: Placement,
-    load: Load,
-    progress: Progress,
+    bench: Bench, scenario: Scenario, loops: list[Contestant], result: ScenarioResult, progress: Progress
 ) -> None:
-    """All rounds of a scenario. A loop that fails once is not asked again."""
-    rows = {loop.name: LoopResult(loop.name) for loop in loops}
-    result.rows.extend(rows.values())
+    """All rounds of a scenario, into `result`. A loop that fails once is not asked again."""
+    settings = bench.settings
+    result.rows.extend(LoopResult(loop.name) for loop in loops)
+    pairs = list(zip(loops, result.rows, strict=True))
     for number in range(settings.rounds):
         # Every round starts with another loop, so that none is always the one after a slow neighbour.
-        turn = number % max(1, len(loops))
-        for loop in [*loops[turn:], *loops[:turn]]:
-            row = rows[loop.name]
+        turn = number % len(pairs)
+        for loop, row in [*pairs[turn:], *pairs[:turn]]:
             if not row.failure:
                 progress.begin(f"{scenario.name}, round {number + 1} of {settings.rounds}: {loop.name}")
-                try:
-                    row.samples.append(measure(scenario, loop, settings, placement, load))
-                except Failure as failure:
-                    row.failure = str(failure)
+                take_sample(bench, scenario, loop, row)
             progress.end()
+    for loop, row in pairs if settings.syscalls else []:
+        if not row.failure and scenario.counted:
+            progress.begin(f"{scenario.name}, system calls: {loop.name}")
+            count_syscalls(bench, scenario, loop, row)
+        progress.end()
 
 
-@contextlib.contextmanager
-def keep_off(placement: Placement) -> Iterator[None]:
-    """Keep this process, which draws the progress, off the CPU of the loop under test."""
-    if not placement.load:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, [int(cpu) for cpu in placement.load.split(",")])
+def take_sample(bench: Bench, scenario: Scenario, loop: Contestant, row: LoopResult) -> None:
+    """One more sample for the row, or how the loop failed."""
     try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+        row.samples.append(bench.measure(scenario, loop))
+    except Failure as failure:
+        row.failure = str(failure)
 
 
-def describe_run(settings: Settings, placement: Placement) -> dict[str, str]:
-    """When, where and how."""
-    pinned = (
-        f"loop on CPU {placement.server}, load on CPU {placement.load}" if placement.server else "not pinned"
-    )
+def count_syscalls(bench: Bench, scenario: Scenario, loop: Contestant, row: LoopResult) -> None:
+    """The row's system calls. That they cannot be counted is no failure of the loop."""
+    try:
+        row.syscalls = bench.count_syscalls(scenario, loop)
+    except Failure as failure:
+        row.remark = f"system calls not counted: {failure}"
+
+
+def describe_run(settings: Settings, loops: list[Contestant], pinned: str) -> dict[str, str]:
+    """When, where, what and how."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": cpu_model(),
+        "processor": processor(),
         "cpus": str(len(os.sched_getaffinity(0))),
         "pinned": pinned,
         "heap": settings.heap,
         "rounds": str(settings.rounds),
+        "window": f"x{settings.scale:g}",
+        **versions(loops),
     }
 
 
-def cpu_model() -> str:
+def versions(loops: list[Contestant]) -> dict[str, str]:
+    """The versions of the loops' distributions, where they have one."""
+    found = {}
+    for loop in loops:
+        name = "loopkit-asyncio" if loop.factory.startswith("loopkit:") else loop.install
+        try:
+            found[name] = version(name)
+        except (PackageNotFoundError, ValueError):
+            pass
+    return found
+
+
+def processor() -> str:
     """The processor's name."""
     try:
         with open("/proc/cpuinfo") as file:

@@ -19,11 +19,13 @@ CONTROLS = ("asyncio", "uvloop")
 
 @dataclass
 class LoopResult:
-    """One loop in one scenario: a sample per round, or how it failed."""
+    """One loop in one scenario: a sample per round, system calls per operation by name, or how it failed."""
 
     loop: str
     samples: list[dict[str, float]] = field(default_factory=list)
     failure: str = ""
+    syscalls: dict[str, float] = field(default_factory=dict)
+    remark: str = ""
 
     def values(self, key: str) -> list[float]:
         """A figure in every round."""
@@ -118,5 +120,8 @@ def load_report(path: Path) -> Report:
 def _scenario(entry: dict[str, Any]) -> ScenarioResult:
     if entry["metric"] not in METRICS:
         raise KeyError(entry["metric"])
-    rows = [LoopResult(row["loop"], row["samples"], row["failure"]) for row in entry["rows"]]
+    rows = [
+        LoopResult(row["loop"], row["samples"], row["failure"], row["syscalls"], row["remark"])
+        for row in entry["rows"]
+    ]
     return ScenarioResult(entry["name"], entry["title"], entry["metric"], entry["operation"], rows)

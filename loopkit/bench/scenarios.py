@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KIB = 1024
 
@@ -17,19 +17,31 @@ class Metric:
     scale: float = 1.0
 
 
-CPU = Metric("cpu", "CPU per operation", "us", 1e6)
-RSS = Metric("rss", "memory per connection", "bytes")
-P99 = Metric("p99", "p99 latency", "us", 1e6)
-METRICS = {metric.key: metric for metric in (CPU, RSS, P99)}
+CPU = Metric("cpu", "CPU", "us", 1e6)
+MEMORY = Metric("rss", "memory", "bytes")
+METRICS = {metric.key: metric for metric in (CPU, MEMORY)}
 
 
 @dataclass(frozen=True)
 class Scenario:
     """One thing to measure.
 
-    `program` is a server program and its arguments, or empty for a scenario that runs inside one process.
-    `load` is what the other side does. `size` is in bytes, `idle` the number of connections that say nothing.
-    `floor` is the mode of the bare epoll server under the same load, if there is one.
+    Attributes:
+        name: what it is called on the command line.
+        title: what it is, for a reader.
+        program: the file that runs on the loop, and its arguments. `{scratch}` in an argument is a directory
+            that holds a certificate (certificate.pem, key.pem) and has room for sockets.
+        load: what the other side does (`load/jobs.py`); "inside" if the program measures itself, "import" if
+            the import of the loop's module is all there is.
+        transport: "tcp", "unix", "udp" or "tls".
+        size: bytes of a message.
+        connections: how many of them talk at the same time.
+        idle: how many more are open and say nothing.
+        operation: what is counted.
+        metric: the figure by which loops are compared.
+        floor: the mode of the bare epoll server (`child/floor.py`) under the same load, if there is one.
+        seconds: how long a window is.
+        counted: operations over which system calls are counted; 0 where that says nothing.
     """
 
     name: str
@@ -42,25 +54,123 @@ class Scenario:
     idle: int = 0
     operation: str = "request"
     metric: Metric = CPU
-    floor: str = ""
+    floor: str = "tcp"
     seconds: float = 0.5
+    counted: int = 2000
 
 
 def _echo(name: str, title: str, mode: str, size: int = KIB, connections: int = 32) -> Scenario:
+    # The program of examples/echo.py, just as anybody would run it.
     program = ("echo.py", "--mode", mode, "--port", "0")
-    return Scenario(name, title, program, size=size, connections=connections, floor="tcp")
+    return Scenario(name, title, program, size=size, connections=connections)
 
 
-SCENARIOS = {
-    scenario.name: scenario
-    for scenario in (
-        _echo("protocol", "protocol echo, 1 KiB x 32 connections", "protocol"),
-        _echo("streams", "streams echo, 1 KiB x 32 connections", "streams"),
-        _echo("sock", "sock_* echo, 1 KiB x 32 connections", "sock"),
+def _served(name: str, title: str, mode: str, *arguments: str) -> Scenario:
+    return Scenario(name, title, ("servers.py", "--mode", mode, *arguments))
+
+
+def _tls(name: str, title: str) -> Scenario:
+    served = _served(name, title, "tls", "--certificate", "{scratch}")
+    return replace(served, transport="tls", floor="tls")
+
+
+def _inside(name: str, title: str, operation: str, counted: int = 2000, seconds: float = 0.3) -> Scenario:
+    program = ("inside.py", "--scenario", name)
+    return Scenario(
+        name, title, program, "inside", operation=operation, floor="", counted=counted, seconds=seconds
     )
-}
+
+
+CONNECTIONS = [
+    _echo("protocol-64", "protocol echo, 64 B x 1 connection", "protocol", 64, 1),
+    _echo("protocol", "protocol echo, 1 KiB x 32 connections", "protocol"),
+    _echo("protocol-10k", "protocol echo, 10 KiB x 32 connections", "protocol", 10 * KIB),
+    _echo("protocol-100k", "protocol echo, 100 KiB x 8 connections", "protocol", 100 * KIB, 8),
+    _echo("protocol-1000", "protocol echo, 1 KiB x 1000 connections", "protocol", KIB, 1000),
+    _served("buffered", "BufferedProtocol echo, 1 KiB x 32 connections", "buffered"),
+    _echo("streams", "streams echo with read(), 1 KiB x 32 connections", "streams"),
+    _served("readline", "streams echo with readline(), 1 KiB x 32 connections", "readline"),
+    _served("readexactly", "streams echo with readexactly(), 1 KiB x 32 connections", "readexactly"),
+    _echo("sock", "sock_* echo, 1 KiB x 32 connections", "sock"),
+    _echo("sock-100k", "sock_* echo, 100 KiB x 8 connections", "sock", 100 * KIB, 8),
+    _served("two-writes", "header and body in two writes, 1 KiB x 32 connections", "two-writes"),
+    replace(_served("udp", "UDP echo, 1 KiB x 32 sockets", "udp"), transport="udp", floor="udp"),
+    replace(
+        _served(
+            "unix", "Unix socket protocol echo, 1 KiB x 32 connections", "unix", "--path", "{scratch}/echo"
+        ),
+        transport="unix",
+        floor="unix",
+    ),
+    replace(
+        _echo("churn", "connect, echo 1 KiB, close; 16 at a time", "protocol", KIB, 16),
+        load="churn",
+        operation="connection",
+        counted=500,
+    ),
+]
+TLS = [
+    _tls("tls", "TLS protocol echo, 1 KiB x 32 connections"),
+    replace(_tls("tls-100k", "TLS protocol echo, 100 KiB x 8 connections"), size=100 * KIB, connections=8),
+    replace(
+        _tls("handshake", "TLS 1.3 handshake, echo 64 B, close; 8 at a time"),
+        load="churn",
+        size=64,
+        connections=8,
+        operation="handshake",
+        counted=100,
+    ),
+]
+IDLE = [
+    replace(
+        _echo("idle-memory", "memory of 1000 idle connections", "protocol", 64),
+        load="memory",
+        idle=1000,
+        operation="connection",
+        metric=MEMORY,
+        counted=0,
+    ),
+    replace(
+        _tls("idle-memory-tls", "memory of 300 idle TLS connections"),
+        load="memory",
+        size=64,
+        idle=300,
+        operation="connection",
+        metric=MEMORY,
+        counted=0,
+    ),
+    replace(_echo("among-900", "64 B x 1 connection among 900 idle ones", "protocol", 64, 1), idle=900),
+    replace(_echo("among-5000", "64 B x 1 connection among 5000 idle ones", "protocol", 64, 1), idle=5000),
+]
+INSIDE = [
+    _inside("call-soon", "call_soon, each callback schedules the next", "callback"),
+    _inside("call-soon-batch", "call_soon, 100,000 callbacks at once", "callback", counted=100_000),
+    _inside("threadsafe", "call_soon_threadsafe from another thread", "callback"),
+    _inside("timers-fired", "call_later, 1000 timers within a millisecond, all fire", "timer"),
+    _inside("timers-cancelled", "call_later, 1000 timers, all cancelled", "timer"),
+    _inside("sleep", "await asyncio.sleep(0)", "step"),
+    _inside("tasks", "create_task of an empty coroutine, and await it", "task"),
+    _inside("queue", "asyncio.Queue of 10, one producer and one consumer", "item"),
+    _inside("wait-for", "asyncio.wait_for around sleep(0)", "call"),
+    _inside("executor", "run_in_executor, there and back", "call"),
+    _inside("subprocess", "create_subprocess_exec of `true`, and wait", "process", counted=20),
+    _inside("startup", "make a loop, run an empty coroutine, close it", "loop", counted=50),
+    Scenario(
+        "import",
+        "import the loop's module (asyncio is loaded; for asyncio itself: import asyncio)",
+        load="import",
+        operation="import",
+        floor="",
+        counted=0,
+    ),
+]
+SCENARIOS = {scenario.name: scenario for scenario in (*CONNECTIONS, *TLS, *IDLE, *INSIDE)}
 GROUPS = {
     "echo": ["protocol", "streams", "sock"],
+    "connections": [scenario.name for scenario in CONNECTIONS],
+    "tls-all": [scenario.name for scenario in TLS],
+    "idle": [scenario.name for scenario in IDLE],
+    "inside": [scenario.name for scenario in INSIDE],
     "all": list(SCENARIOS),
 }
 

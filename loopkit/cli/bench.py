@@ -1,53 +1,27 @@
-"""`loopkit bench`: compare event loops on this machine."""
+"""`loopkit bench`: compare event loops on this machine, and compare results with each other."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loopkit.bench.results import Report
 
+USAGE = """\
+loopkit bench [SCENARIO...] [options]
+       loopkit bench compare OLD.json NEW.json
+       loopkit bench show RESULT.json [--svg|--html|--png|--json FILE]
+       loopkit bench --list"""
 DESCRIPTION = """\
-Run the same programs on every loopkit poller, stdlib asyncio, uvloop and the other loops that are installed,
-each in a fresh process and loaded from another one, and print how they compare. Every byte that comes back is
-checked."""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="loopkit bench", description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
-    add(
-        "scenarios",
-        nargs="*",
-        metavar="SCENARIO",
-        default=["echo"],
-        help="scenarios or groups (default: echo)",
-    )
-    add("--list", action="store_true", help="list scenarios, groups and loops, and stop")
-    add("--rounds", type=positive, metavar="N", help="rounds, of which the median counts (default: 5)")
-    add("--quick", action="store_true", help="3 rounds of half the length: a first impression")
-    add("--loops", metavar="A,B", default="", help="only these loops: names, or module:factory")
-    add("--loop", action="append", default=[], metavar="SPEC", help="this loop too; may be repeated")
-    add(
-        "--warm",
-        action="store_true",
-        help="warm the heap first, as a long-lived process may have it by chance",
-    )
-    add(
-        "--json", metavar="FILE", help="write the result as JSON; - for standard output, instead of the table"
-    )
-    return parser
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
+Run the same programs on every loopkit poller, stdlib asyncio, uvloop and the other loops that are
+installed, each in a fresh process and loaded from another one, and print how they compare. Every byte
+that comes back is checked."""
 
 
 def main(argv: list[str]) -> int:
@@ -59,69 +33,148 @@ def main(argv: list[str]) -> int:
     Returns:
         0 if any loop finished any scenario, 1 if none did, 2 for bad usage, 130 after Ctrl-C.
     """
+    verbs: dict[str, Callable[[list[str]], int]] = {"compare": compare, "show": show}
+    verb = verbs.get(argv[0]) if argv else None
     try:
-        options = make_parser().parse_args(argv)
+        return verb(argv[1:]) if verb else measure(argv)
     except SystemExit as stop:
-        return int(stop.code or 0)
-    if not sys.platform.startswith("linux"):
-        return complain(
-            "it reads the processor time of other processes as Linux tells it, and this is no Linux"
-        )
+        # argparse has said what is wrong, or shown the help.
+        return stop.code if isinstance(stop.code, int) else 2
+    except (ValueError, OSError, ImportError) as error:
+        print(f"loopkit bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def measure_parser() -> argparse.ArgumentParser:
+    """The command line of `loopkit bench` itself."""
+    parser = argparse.ArgumentParser(
+        prog="loopkit bench", usage=USAGE, description=DESCRIPTION, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("scenarios", nargs="*", metavar="SCENARIO", default=["echo"], help="or a group; default: echo")
+    add("--list", action="store_true", help="list scenarios, groups and loops, and stop")
+    add("--rounds", type=positive, metavar="N", help="rounds, of which the median counts; default: 5")
+    add("--quick", action="store_true", help="3 rounds of half the length: a first impression")
+    add("--loops", metavar="A,B", default="", help="only these loops: names, or module:factory")
+    add("--loop", action="append", default=[], metavar="SPEC", help="this loop too; may be repeated")
+    add("--warm", action="store_true", help="warm the heap first, as it is by luck in long-lived processes")
+    add("--syscalls", action="store_true", help="count system calls per operation, too; needs strace")
+    add_outputs(parser)
+    return parser
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say where results go."""
+    add = parser.add_argument
+    add("--json", metavar="FILE", help="write the result as JSON; - for standard output, without the table")
+    add("--svg", metavar="FILE", help="write a picture")
+    add("--html", metavar="FILE", help="write a page with pictures and tables")
+    add("--png", metavar="FILE", help="write a picture with matplotlib, which must be installed")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def measure(argv: list[str]) -> int:
+    """Run scenarios and report."""
+    options = measure_parser().parse_args(argv)
     if options.list:
         return show_list()
-    try:
-        return run(options)
-    except (ValueError, OSError) as error:
-        return complain(str(error))
-
-
-def complain(text: str) -> int:
-    """Say what is wrong, in one line. Returns 2."""
-    print(f"loopkit bench: {text}", file=sys.stderr)
-    return 2
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure and report."""
+    if not sys.platform.startswith("linux"):
+        raise OSError("it needs Linux, where one process can read the processor time of another")
     from loopkit.bench import loops, plan, scenarios
     from loopkit.bench.measure import Settings
-    from loopkit.bench.report.terminal import PlainScreen, open_screen
+    from loopkit.bench.report.terminal import open_screen
 
     chosen = scenarios.choose(options.scenarios)
-    names = [name for name in options.loops.split(",") if name]
-    contestants, notes = loops.choose(names, options.loop)
+    contestants, notes = loops.choose([name for name in options.loops.split(",") if name], options.loop)
     for note in notes:
         print(note, file=sys.stderr)
     if not contestants:
         raise ValueError("none of these loops is installed")
+    check_outputs(options)
     rounds = options.rounds or (3 if options.quick else 5)
-    settings = Settings(rounds, 0.5 if options.quick else 1.0, "warm" if options.warm else "cold")
-    to_stdout = options.json == "-"
-    screen = PlainScreen() if to_stdout else open_screen(sys.stdout, sys.stderr)
-    try:
+    heap = "warm" if options.warm else "cold"
+    settings = Settings(rounds, 0.5 if options.quick else 1.0, heap, options.syscalls)
+    with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
         report = plan.run(chosen, contestants, settings, screen.progress)
-    finally:
-        screen.close()
-    if to_stdout:
-        print(report.to_json())
-    else:
+    if options.json != "-":
         screen.show(report)
-    if options.json and not to_stdout:
-        save(Path(options.json), report.to_json())
-    return exit_code(report)
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file, and say so."""
-    path.write_text(text)
-    print(f"wrote {path}", file=sys.stderr)
-
-
-def exit_code(report: Report) -> int:
-    """130 after Ctrl-C, 0 if there is any figure, 1 if there is none."""
+    write_outputs(report, options)
     if "interrupted" in report.about:
         return 130
     return 0 if report.has_figures else 1
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Find out before the long run, not after it, that a result cannot be written."""
+    if options.png:
+        from loopkit.bench.report import png
+
+        png.require()
+    for target in (options.json, options.svg, options.html, options.png):
+        if target and target != "-" and not Path(target).absolute().parent.is_dir():
+            raise ValueError(f"cannot write {target}: there is no such directory")
+
+
+def write_outputs(report: Report, options: argparse.Namespace) -> None:
+    """Write every file that was asked for."""
+    from loopkit.bench.report import html, png, svg
+
+    if options.json == "-":
+        print(report.to_json())
+    elif options.json:
+        save(options.json, report.to_json())
+    if options.svg:
+        save(options.svg, svg.draw(report))
+    if options.html:
+        save(options.html, html.write(report))
+    if options.png:
+        png.draw(report, Path(options.png))
+        print(f"wrote {options.png}", file=sys.stderr)
+
+
+def save(name: str, text: str) -> None:
+    """Write a file, and say so."""
+    Path(name).write_text(text, encoding="utf-8")
+    print(f"wrote {name}", file=sys.stderr)
+
+
+def show(argv: list[str]) -> int:
+    """Show a result that was saved as JSON, or turn it into another form."""
+    from loopkit.bench.report.terminal import open_screen
+    from loopkit.bench.results import load_report
+
+    parser = argparse.ArgumentParser(prog="loopkit bench show", allow_abbrev=False)
+    parser.add_argument("result", type=Path, metavar="RESULT.json")
+    add_outputs(parser)
+    options = parser.parse_args(argv)
+    report = load_report(options.result)
+    check_outputs(options)
+    if not (options.json or options.svg or options.html or options.png):
+        with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
+            screen.show(report)
+    write_outputs(report, options)
+    return 0
+
+
+def compare(argv: list[str]) -> int:
+    """Compare two results that were saved as JSON."""
+    from loopkit.bench.report.compare import compare_reports
+    from loopkit.bench.results import load_report
+
+    parser = argparse.ArgumentParser(prog="loopkit bench compare", allow_abbrev=False)
+    parser.add_argument("old", type=Path, metavar="OLD.json")
+    parser.add_argument("new", type=Path, metavar="NEW.json")
+    options = parser.parse_args(argv)
+    print(compare_reports(load_report(options.old), load_report(options.new)))
+    return 0
 
 
 def show_list() -> int:
@@ -130,13 +183,13 @@ def show_list() -> int:
 
     print("Scenarios:")
     for scenario in scenarios.SCENARIOS.values():
-        print(f"  {scenario.name:<20} {scenario.title}")
+        print(f"  {scenario.name:<18} {scenario.title}")
     print("\nGroups:")
     for name, members in scenarios.GROUPS.items():
-        print(f"  {name:<20} {', '.join(members) if name != 'all' else 'every scenario'}")
+        print(f"  {name:<18} {', '.join(members) if name != 'all' else 'every scenario'}")
     print("\nLoops:")
     for contestant in loops.KNOWN.values():
         state = "" if contestant.is_installed else "  (not installed)"
         what = contestant.factory or "a bare select.epoll server, no event loop"
-        print(f"  {contestant.name:<20} {what}{state}")
+        print(f"  {contestant.name:<18} {what}{state}")
     return 0

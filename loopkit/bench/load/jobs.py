@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-from loopkit.bench.load.connections import Broken, connect
+from loopkit.bench.load.churn import ChurnLoad
+from loopkit.bench.load.connections import Broken, Peer
 from loopkit.bench.load.echo import EchoLoad
 from loopkit.bench.load.meter import Meter
 
@@ -59,18 +61,48 @@ def percentiles(latencies: list[float]) -> Sample:
 
 
 def echo(job: Job, hold: Callable[[], None]) -> Sample:
-    """Echo on many connections at once."""
-    socks = [connect(job["transport"], job["address"]) for _ in range(job["connections"])]
-    for sock in socks:
-        sock.setblocking(False)
-    load = EchoLoad(socks, job["size"])
-    try:
+    """Echo on many connections at once, perhaps among others that are idle."""
+    peer = reach(job)
+    with contextlib.ExitStack() as stack:
+        for index in range(job["idle"]):
+            stack.enter_context(peer.open_idle(index, job["size"]))
+        socks = [stack.enter_context(peer.connect()) for _ in range(job["connections"])]
+        load = stack.enter_context(contextlib.closing(EchoLoad(socks, job["size"])))
         load.start()
         sample = measure(job, hold, load.pump)
         load.finish()
-    finally:
-        load.close()
     return sample
 
 
-JOBS: dict[str, Callable[[Job, Callable[[], None]], Sample]] = {"echo": echo}
+def churn(job: Job, hold: Callable[[], None]) -> Sample:
+    """Short-lived connections."""
+    with contextlib.closing(ChurnLoad(reach(job), job["size"], job["connections"])) as load:
+        return measure(job, hold, load.pump)
+
+
+def memory(job: Job, hold: Callable[[], None]) -> Sample:
+    """What a connection that is open and idle costs the server in memory."""
+    peer, meter, size = reach(job), Meter(job["pid"]), job["size"]
+    with contextlib.ExitStack() as stack:
+        # The first ones fill caches and free lists; they are not counted.
+        for index in range(job["connections"]):
+            stack.enter_context(peer.open_idle(index, size))
+        before = meter.resident_bytes()
+        began = time.perf_counter()
+        for index in range(job["idle"]):
+            stack.enter_context(peer.open_idle(index, size))
+        seconds = time.perf_counter() - began
+        growth = meter.resident_bytes() - before
+    return {"operations": job["idle"], "rss": growth / job["idle"], "rate": job["idle"] / seconds}
+
+
+def reach(job: Job) -> Peer:
+    """The server a job is for."""
+    return Peer(job["transport"], job["address"], job["certificate"])
+
+
+JOBS: dict[str, Callable[[Job, Callable[[], None]], Sample]] = {
+    "echo": echo,
+    "churn": churn,
+    "memory": memory,
+}

@@ -18,19 +18,28 @@ LEGEND = (
 )
 
 
+PLURALS = {"process": "processes"}
+
+
 def headings(scenario: ScenarioResult) -> list[str]:
     """The names of the columns."""
     figure = scenario.measure
     return [
         "loop",
-        f"{scenario.operation}s/s",
+        f"{PLURALS.get(scenario.operation, scenario.operation + 's')}/s",
         f"{'CPU' if figure.key == 'cpu' else figure.title} {figure.unit}",
         "+-",
         "p50 us",
         "p99 us",
         "busy",
         *(f"/{control}" for control in CONTROLS),
+        *(["calls"] if has_syscalls(scenario) else []),
     ]
+
+
+def has_syscalls(scenario: ScenarioResult) -> bool:
+    """Whether system calls were counted for any loop."""
+    return any(row.syscalls for row in scenario.rows)
 
 
 def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
@@ -47,7 +56,30 @@ def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
         number(row.median("p99"), 1e6),
         percent(row.median("busy")),
         *(ratio(scenario.ratio(row, control)) for control in CONTROLS),
+        *([describe_syscalls(row)] if has_syscalls(scenario) else []),
     ]
+
+
+def describe_syscalls(row: LoopResult) -> str:
+    """System calls per operation: all together, and the most frequent ones."""
+    if not row.syscalls:
+        return "-"
+    ranking = sorted(row.syscalls.items(), key=lambda item: -item[1])
+    names = ", ".join(f"{name} {count:.2f}" for name, count in ranking[:5] if count >= 0.005)
+    return f"{sum(row.syscalls.values()):.2f} ({names})"
+
+
+def align(table: list[list[str]]) -> list[str]:
+    """Lines of text, the first column to the left and the others to the right but the last."""
+    full = [line for line in table if len(line) == len(table[0])]
+    widths = [max(len(line[column]) for line in full) for column in range(len(table[0]))]
+    widths[0] = max(len(line[0]) for line in table)
+    lines = []
+    for line in table:
+        cells = [line[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=False)]
+        lines.append("  ".join([*cells, *line[1:][-1:]]).rstrip())
+    return lines
 
 
 def number(value: float | None, scale: float = 1.0) -> str:

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from loopkit.bench.report.rows import LEGEND, cells, headings
+from loopkit.bench.report.rows import LEGEND, align, cells, headings
 
 if TYPE_CHECKING:
     from loopkit.bench.plan import Progress
@@ -89,16 +89,6 @@ def plain_text(report: Report) -> str:
     """The whole report as text of fixed-width columns."""
     lines = [", ".join(f"{key}: {value}" for key, value in report.about.items())]
     for scenario in report.scenarios:
-        table = [headings(scenario)] + [cells(scenario, row) for row in scenario.rows]
-        full = [line for line in table if len(line) > 1]
-        widths = [max(len(line[column]) for line in full) for column in range(len(table[0]))]
-        widths[0] = max(len(line[0]) for line in table)
-        lines += ["", scenario.title]
-        for index, line in enumerate(table):
-            text = line[0].ljust(widths[0]) + "".join(
-                f"  {cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=False)
-            )
-            row = scenario.rows[index - 1]
-            failure = row.failure or "not measured"
-            lines.append(text if len(line) > 1 else f"{text}  failed: {failure}")
+        lines += ["", scenario.title, *align([headings(scenario), *(cells(scenario, row) for row in scenario.rows)])]
+        lines += [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
     return "\n".join([*lines, "", *textwrap.wrap(LEGEND, 110)])

@@ -1,0 +1,1 @@
+"""What watches the loop at work. Loaded on demand; nothing below imports it."""

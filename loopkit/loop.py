@@ -1,0 +1,647 @@
+"""The event loop. HOT: the turn, and the three ways to schedule a call.
+
+`Loop` owns the state and the passing of time. Every other family of methods is a set of plain functions in a file of its
+own, whose first parameter is the loop; they are bound at the end of the class body, which so reads as the table of
+contents of the event-loop API. A bound function costs what a method costs.
+
+What the rooms may use of a loop, besides its public methods:
+
+    _watches                     the fd table: watch_read, watch_write, rest_read, forget, owners (watches.py)
+    _watch(fd, callback, *args)  the short form of the same, for the loop's own descriptors
+    _new_handle(cb, args, ctx)   a handle that is in no queue yet
+    _ready                       append a handle: it runs in the next turn
+    _unsent                      append a transport: it is told to send when the callback in progress returns
+    _idle                        True while no callback is running: nothing would come to do that telling
+    _debug, _check_closed()
+
+One turn is `_turns` below, four labelled blocks:
+
+    run    what was ready when the turn began
+    poll   ask the kernel, for no longer than until the next timer
+    I/O    call who waits for the descriptors that came back
+    timers call what is due
+
+asyncio polls first and queues what it finds behind what is ready: [ready, I/O, timers], and what these schedule comes in
+the next iteration. Run-poll-I/O-timers gives a program the same sequence without queueing the I/O: nothing stands between
+the kernel's answer and the callback. A second kind of turn, for debug mode, does the same in small steps that can be
+observed (`diagnostics/turns.py`); a test runs the same programs under both and compares.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+import weakref
+from asyncio.log import logger
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextvars import Context, copy_context
+from heapq import heappush
+from itertools import repeat
+from select import POLLIN, POLLOUT
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import errors, executor, pollers, signals, tasks, watches
+from .handles import Handle, TimerHandle
+from .net import connect, datagrams, serve, sockets
+from .net import sendfile as files
+from .processes import spawn
+from .timers import TimerHeap
+from .tls import start_tls
+from .transports import pipe
+from .wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from .transports.stream import StreamTransport
+
+T = TypeVar("T")
+
+#: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
+LONGEST_POLL = 24 * 3600.0
+
+#: How long a turn goes on running what its own callbacks made ready, before it looks at the descriptors again: at most so
+#: many rounds and so many seconds. A chain of task steps then costs no `epoll_wait(0)` each, and I/O never starves.
+ROUNDS = 16
+ROUNDS_SECONDS = 0.0005
+
+CLOCK_RESOLUTION = time.get_clock_info("monotonic").resolution
+
+NOT_IN = ~POLLIN
+NOT_OUT = ~POLLOUT
+
+_new = object.__new__
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """An `asyncio.AbstractEventLoop` on the poller named by LOOPKIT_POLLER, or the best the platform has.
+
+    It does what `asyncio.SelectorEventLoop` does; where it does not, `docs/explanation/differences.md` says so.
+    Raises ValueError if LOOPKIT_POLLER names no poller.
+    """
+
+    #: The poller of this class; None: chosen by the environment when the loop is made.
+    poller_name: str | None = None
+
+    # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them (3.14+).
+    __slots__ = (
+        "_asyncgens",  # weak set of the asynchronous generators that were started here
+        "_asyncgens_shutdown_called",
+        "_closed",
+        "_current_handle",  # in the observed turn: what is being called
+        "_debug",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_guarded",  # debug mode or closed: scheduling has something to check
+        "_idle",  # no callback is running: the loop sleeps, or does not run
+        "_leave",  # the turn in progress is the last one (of its kind)
+        "_origin_depth",  # the interpreter's coroutine origin depth before debug mode changed it
+        "_ready",  # handles to be called in the next round, oldest first
+        "_signals",  # the signal table, while there are signal handlers
+        "_stopping",  # stop() was called
+        "_task_factory",
+        "_thread_id",  # of the thread that runs the loop, or None
+        "_timers",  # the timer heap
+        "_unix_server_sockets",  # inode of the path, per listening Unix socket that removes it
+        "_unsent",  # transports that hold back small writes until the callback in progress returns
+        "_wakeup",  # ends the poll from other threads
+        "_watches",  # the fd table, and in it the poller
+        "slow_callback_duration",  # seconds; debug mode logs callbacks that take longer
+    )
+
+    def __init__(self) -> None:
+        self._closed = True  # until everything below is there: __del__ may come before
+        self._watches = watches.Watches(pollers.named(self.poller_name))
+        self.poller_name = self._watches.poller.name
+        self._wakeup = Wakeup()
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers = TimerHeap()
+        self._unsent: list[StreamTransport] = []
+        self._idle = True
+        self._leave = self._stopping = False
+        self._thread_id: int | None = None
+        self._signals: signals.SignalTable | None = None
+        self._unix_server_sockets: dict[int, int] = {}
+        self._default_executor: ThreadPoolExecutor | None = None
+        self._executor_shutdown_called = False
+        self._exception_handler: errors.ExceptionHandler | None = None
+        self._task_factory: tasks.TaskFactory | None = None
+        self._asyncgens: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+        self._asyncgens_shutdown_called = False
+        self._current_handle: asyncio.Handle | None = None
+        self._origin_depth: int | None = None
+        self.slow_callback_duration = 0.1
+        self._debug: Any = False
+        self._closed = False
+        self.set_debug(_is_debug_mode())
+        self._watch(self._wakeup.fileno(), self._wakeup.clear)
+        _loops.add(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} poller={self.poller_name} running={self.is_running()} "
+            f"closed={self.is_closed()} debug={self.get_debug()}>"
+        )
+
+    # -- running and stopping -------------------------------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until `stop()` is called.
+
+        Raises RuntimeError if the loop is closed or running, or another one is running in this thread; lets
+        SystemExit and KeyboardInterrupt of callbacks out, after which the loop can be run again.
+        """
+        self._check_closed()
+        self._check_not_running()
+        hooks = sys.get_asyncgen_hooks()
+        try:
+            self._thread_id = threading.get_ident()
+            self._idle = False
+            self._track_origins(self._debug)
+            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter, finalizer=self._asyncgen_finalizer)
+            asyncio._set_running_loop(self)
+            while True:
+                self._leave = self._stopping
+                if self._debug or asyncio.Handle._run is not _STOCK_RUN:  # type: ignore[attr-defined]
+                    from .diagnostics.turns import observed_turns
+
+                    observed_turns(self)
+                else:
+                    self._turns()
+                if self._stopping:
+                    break
+        finally:
+            if self._unsent:
+                self._flush()
+            self._idle = True
+            self._stopping = self._leave = False
+            self._thread_id = None
+            asyncio._set_running_loop(None)
+            self._track_origins(False)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def _turns(self) -> None:
+        """Turn after turn, until one of them is the last."""
+        ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
+        readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
+        next_ready, clock = ready.popleft, self.time
+        while True:
+            # -- run: the snapshot of what is ready; and again what that made ready, while little time has passed
+            rounds = 0
+            while ready:
+                for _ in repeat(None, len(ready)):
+                    handle = next_ready()
+                    callback = handle._callback
+                    if callback is None:
+                        continue  # cancelled
+                    args = handle._args
+                    try:
+                        # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
+                        if not args:
+                            handle._context.run(callback)
+                        elif len(args) == 1:
+                            handle._context.run(callback, args[0])
+                        else:
+                            handle._context.run(callback, *args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as exc:
+                        errors.callback_failed(self, handle, exc)
+                    if unsent:
+                        self._flush()
+                if not ready or self._leave or rounds == ROUNDS:
+                    break
+                now = clock()
+                if not rounds:
+                    enough = now + ROUNDS_SECONDS
+                elif now >= enough:
+                    break
+                if heap and heap[0][0] <= now:
+                    break  # a due timer comes before what this round made ready
+                rounds += 1
+
+            # -- poll: for no longer than until the next timer
+            if ready or self._leave:
+                timeout: float | None = 0
+            else:
+                timeout = timers.next() if heap else None
+                if timeout is not None:
+                    timeout = min(max(timeout - clock(), 0), LONGEST_POLL)
+            self._idle = True
+            events = tables.poll(timeout)
+            self._idle = False
+
+            # -- I/O: each callback is looked up now, since an earlier one may have removed it
+            if stale:
+                stale.clear()
+            for fd, mask in events:
+                if fd in stale:
+                    continue  # the number was given back, and maybe taken again, since the kernel answered
+                if mask & NOT_OUT:
+                    watcher = readers.get(fd)
+                    if watcher is not None:
+                        try:
+                            if watcher._args:
+                                watcher._context.run(watcher._callback, *watcher._args)
+                            else:
+                                watcher._context.run(watcher._callback)
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as exc:
+                            errors.callback_failed(self, watcher, exc)
+                        if unsent:
+                            self._flush()
+                    elif mask & POLLIN or fd not in writers:
+                        tables.unwanted(fd)
+                if mask & NOT_IN:
+                    watcher = writers.get(fd)
+                    if watcher is not None:
+                        try:
+                            if watcher._args:
+                                watcher._context.run(watcher._callback, *watcher._args)
+                            else:
+                                watcher._context.run(watcher._callback)
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as exc:
+                            errors.callback_failed(self, watcher, exc)
+                        if unsent:
+                            self._flush()
+
+            # -- timers: those due by now, oldest first
+            if heap:
+                end, youngest = clock() + CLOCK_RESOLUTION, timers.seq
+                while (timer := timers.pop_due(end, youngest)) is not None:
+                    try:
+                        timer._context.run(timer._callback, *timer._args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as exc:
+                        errors.callback_failed(self, timer, exc)
+                    if unsent:
+                        self._flush()
+            if self._leave:
+                return
+            handle = watcher = timer = callback = args = events = None  # do not keep them alive while we sleep
+
+    def _flush(self) -> None:
+        """Have the transports send what they held back during the callback that has just returned."""
+        for transport in self._unsent:  # may grow: a full transport calls its protocol's pause_writing()
+            transport._send_held()
+        self._unsent.clear()
+
+    def run_until_complete(self, future: Awaitable[T]) -> T:
+        """Run until *future*, or a task made of it, is done; return its result or raise its exception.
+
+        Raises RuntimeError as `run_forever` does, and if the loop was stopped before the future was done.
+        """
+        self._check_closed()
+        self._check_not_running()
+        is_new = not asyncio.isfuture(future)
+        task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)
+        if is_new:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # we raise, below, if it is not done
+        task.add_done_callback(_stop_when_done)
+        try:
+            self.run_forever()
+        except BaseException:
+            if is_new and task.done() and not task.cancelled():
+                task.exception()  # the caller gets it now, and has no task to ask: do not log it as never retrieved
+            raise
+        finally:
+            task.remove_done_callback(_stop_when_done)
+        if not task.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return task.result()
+
+    def stop(self) -> None:
+        """Finish the turn in progress, then return from `run_forever`. What was scheduled in it waits for the next run."""
+        self._stopping = self._leave = True
+
+    def is_running(self) -> bool:
+        """True while `run_forever` or `run_until_complete` is in progress."""
+        return self._thread_id is not None
+
+    def is_closed(self) -> bool:
+        """True after `close()`."""
+        return self._closed
+
+    def close(self) -> None:
+        """Drop all callbacks, shut the default executor down without waiting for it, give all descriptors back.
+
+        Idempotent. Raises RuntimeError if the loop is running.
+        """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self._closed:
+            return
+        if self._debug:
+            logger.debug("Close %r", self)
+        signals.close_signals(self)
+        self._closed = self._guarded = True
+        self._ready.clear()
+        self._timers.clear()
+        self._unsent.clear()
+        self._executor_shutdown_called = True
+        default_executor, self._default_executor = self._default_executor, None
+        if default_executor is not None:
+            default_executor.shutdown(wait=False)
+        self._watches.close()
+        self._wakeup.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._closed:
+            _warn(f"unclosed event loop {self!r}", ResourceWarning, source=self)
+            if not self.is_running():
+                self.close()
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+
+    def _check_not_running(self) -> None:
+        if self.is_running():
+            raise RuntimeError("This event loop is already running")
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("Cannot run the event loop while another loop is running")
+
+    def _after_fork(self) -> None:
+        """In the child: share neither epoll object nor wake-up with the parent, who goes on using them."""
+        if self._closed:
+            return
+        tables, old = self._watches, self._wakeup
+        handle = tables.readers.pop(old.fileno())
+        del tables.armed[old.fileno()]
+        old.close()
+        self._wakeup = Wakeup()
+        handle._callback = self._wakeup.clear  # type: ignore[attr-defined]
+        tables.readers[self._wakeup.fileno()] = handle
+        tables.armed[self._wakeup.fileno()] = POLLIN
+        tables.rebuild()
+
+    # -- scheduling -----------------------------------------------------------------------------------------------
+
+    #: Seconds of the monotonic clock, as a float. A C function: no Python frame.
+    time = staticmethod(time.monotonic)
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        """Call ``callback(*args)`` in the next turn, after what is ready already; in *context* or a copy of this one.
+
+        Raises RuntimeError if the loop is closed; in debug mode also if called from another thread, and TypeError for
+        coroutines and what cannot be called.
+        """
+        if self._guarded:
+            handle = self._call_soon_guarded("call_soon", callback, args, context)
+        else:
+            # fast: no constructor frame; see performance.md#lean-handles
+            handle = _new(Handle)
+            handle._callback = callback
+            handle._args = args
+            handle._loop = self
+            handle._context = copy_context() if context is None else context
+        self._ready.append(handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """`call_soon` for other threads, and for signal handlers: it also ends the poll in progress."""
+        if self._guarded:
+            handle = self._call_soon_guarded("call_soon_threadsafe", callback, args, context)
+        else:
+            handle = Handle(callback, args, self, copy_context() if context is None else context)
+        self._ready.append(handle)
+        self._wakeup.wake()
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call ``callback(*args)`` after *delay* seconds, never earlier. Raises TypeError if *delay* is None."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self._call_at(self.time() + delay, callback, args, context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call ``callback(*args)`` at *when*, in seconds of `time()`, never earlier; equal times in the order of the calls.
+
+        Raises TypeError if *when* is no number; otherwise as `call_soon`.
+        """
+        if when is None:
+            raise TypeError("when cannot be None")
+        when + 0.0  # a str or a Decimal must fail here, not in the middle of a turn
+        return self._call_at(when, callback, args, context)
+
+    def _call_at(
+        self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+    ) -> asyncio.TimerHandle:
+        handle: asyncio.TimerHandle
+        if self._guarded:
+            self._guard("call_at", callback)
+            handle = asyncio.TimerHandle(when, callback, args, self, context)
+            _forget_frames(handle, 2)
+            handle._scheduled = True  # type: ignore[attr-defined]
+        else:
+            # fast: as in call_soon
+            handle = _new(TimerHandle)
+            handle._callback = callback
+            handle._args = args
+            handle._loop = self
+            handle._context = copy_context() if context is None else context
+            handle._when = when
+            handle._scheduled = True
+        timers = self._timers
+        timers.seq = seq = timers.seq + 1
+        heappush(timers.heap, (when, seq, handle))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        # The one private method that the stdlib calls: asyncio.TimerHandle.cancel does.
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._timers.note_cancelled()
+
+    def _new_handle(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+    ) -> asyncio.Handle:
+        if self._debug:
+            handle = asyncio.Handle(callback, args, self, context)
+            _forget_frames(handle, 1)
+            return handle
+        return Handle(callback, args, self, copy_context() if context is None else context)
+
+    def _watch(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
+        """Have ``callback(*args)`` called whenever *fd*, a descriptor of the loop's own, is readable."""
+        self._watches.watch_read(fd, self._new_handle(callback, args, None))
+
+    # -- debug mode -----------------------------------------------------------------------------------------------
+
+    def get_debug(self) -> bool:
+        """What `set_debug` was given last."""
+        return self._debug  # type: ignore[no-any-return]
+
+    def set_debug(self, enabled: bool) -> None:
+        """Switch debug mode: checks of thread and arguments, birth places of handles, tasks and coroutines, slow callbacks.
+
+        The default follows ``-X dev`` and PYTHONASYNCIODEBUG. While the loop runs the switch counts from the next turn.
+        """
+        self._debug = enabled
+        self._guarded = bool(enabled) or self._closed
+        if self.is_running():
+            self._leave = True  # go on with the other kind of turn
+            self.call_soon_threadsafe(self._track_origins, enabled)
+
+    def _track_origins(self, enabled: bool) -> None:
+        if bool(enabled) == (self._origin_depth is not None):
+            return
+        if enabled:
+            self._origin_depth = sys.get_coroutine_origin_tracking_depth()
+            sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
+        else:
+            sys.set_coroutine_origin_tracking_depth(self._origin_depth or 0)
+            self._origin_depth = None
+
+    def _call_soon_guarded(
+        self, method: str, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+    ) -> asyncio.Handle:
+        self._guard(method, callback)
+        handle = asyncio.Handle(callback, args, self, context)
+        _forget_frames(handle, 2)
+        return handle
+
+    def _guard(self, method: str, callback: object) -> None:
+        self._check_closed()
+        if not self._debug:
+            return
+        if method != "call_soon_threadsafe" and self._thread_id not in (None, threading.get_ident()):
+            raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
+        errors.check_callback(callback, method)
+
+    # -- the other rooms, in the order of Python's documentation ----------------------------------------------------
+
+    create_future = tasks.create_future
+    create_task = tasks.create_task
+    set_task_factory = tasks.set_task_factory
+    get_task_factory = tasks.get_task_factory
+    shutdown_asyncgens = tasks.shutdown_asyncgens
+    _asyncgen_firstiter = tasks.asyncgen_firstiter
+    _asyncgen_finalizer = tasks.asyncgen_finalizer
+
+    create_connection = connect.create_connection
+    create_unix_connection = connect.create_unix_connection
+    create_datagram_endpoint = datagrams.create_datagram_endpoint
+    create_server = serve.create_server
+    create_unix_server = serve.create_unix_server
+    connect_accepted_socket = connect.connect_accepted_socket
+
+    sendfile = files.sendfile
+    start_tls = start_tls
+
+    add_reader = watches.add_reader
+    remove_reader = watches.remove_reader
+    add_writer = watches.add_writer
+    remove_writer = watches.remove_writer
+
+    sock_recv = sockets.sock_recv
+    sock_recv_into = sockets.sock_recv_into
+    sock_recvfrom = sockets.sock_recvfrom
+    sock_recvfrom_into = sockets.sock_recvfrom_into
+    sock_sendall = sockets.sock_sendall
+    sock_sendto = sockets.sock_sendto
+    sock_connect = sockets.sock_connect
+    sock_accept = sockets.sock_accept
+    sock_sendfile = files.sock_sendfile
+
+    getaddrinfo = executor.getaddrinfo
+    getnameinfo = executor.getnameinfo
+
+    connect_read_pipe = pipe.connect_read_pipe
+    connect_write_pipe = pipe.connect_write_pipe
+
+    add_signal_handler = signals.add_signal_handler
+    remove_signal_handler = signals.remove_signal_handler
+
+    run_in_executor = executor.run_in_executor
+    set_default_executor = executor.set_default_executor
+    shutdown_default_executor = executor.shutdown_default_executor
+
+    set_exception_handler = errors.set_exception_handler
+    get_exception_handler = errors.get_exception_handler
+    default_exception_handler = errors.default_exception_handler
+    call_exception_handler = errors.call_exception_handler
+
+    subprocess_shell = spawn.subprocess_shell
+    subprocess_exec = spawn.subprocess_exec
+
+
+class PollLoop(Loop):
+    """A `Loop` on ``select.poll``."""
+
+    __slots__ = ()
+    poller_name = "poll"
+
+
+class SelectLoop(Loop):
+    """A `Loop` on ``select.select``: no descriptor above 1023."""
+
+    __slots__ = ()
+    poller_name = "select"
+
+
+class BusyLoop(Loop):
+    """A `Loop` that polls its sockets in a circle and never sleeps: to be read and measured, not to be deployed."""
+
+    __slots__ = ()
+    poller_name = "busy"
+
+
+if "epoll" in pollers.POLLERS:
+
+    class EpollLoop(Loop):
+        """A `Loop` on ``select.epoll``."""
+
+        __slots__ = ()
+        poller_name = "epoll"
+
+
+#: How many frames debug mode keeps of the place where a coroutine was created (asyncio's number).
+ORIGIN_DEPTH = 10
+
+#: Tools time callbacks by replacing this method; the observed turn calls it.
+_STOCK_RUN = asyncio.Handle._run  # type: ignore[attr-defined]
+
+_loops: weakref.WeakSet[Loop] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for loop in list(_loops):
+        if loop._signals is not None:
+            signal.set_wakeup_fd(-1)  # the socket pair is shared: signals of the child are not the parent's business
+        loop._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _stop_when_done(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled() and isinstance(future.exception(), (SystemExit, KeyboardInterrupt)):
+        return  # it is on its way out of run_forever already; stop() would cut the next run short
+    future.get_loop().stop()
+
+
+def _forget_frames(handle: asyncio.Handle, count: int) -> None:
+    """The place where a handle was made ends in our own frames, which say nothing."""
+    if handle._source_traceback:  # type: ignore[attr-defined]
+        del handle._source_traceback[-count:]  # type: ignore[attr-defined]
+
+
+def _is_debug_mode() -> bool:
+    return sys.flags.dev_mode or (not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG")))

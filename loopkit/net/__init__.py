@@ -1,0 +1,1 @@
+"""Sockets: addresses, outgoing and incoming connections, datagram endpoints, and the `sock_*` operations."""

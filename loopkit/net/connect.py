@@ -1,0 +1,365 @@
+"""Outgoing connections, and the step that all connections share: from a connected socket to a transport and a protocol.
+
+Happy eyeballs (RFC 8305): a host with several addresses is tried address after address, each attempt starting when the
+previous one has failed or a delay has passed; the first to succeed wins and the others are given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.log import logger
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import tls
+from ..transports.stream import StreamTransport
+from ..watches import ensure_no_transport
+from . import addresses, sockets
+from .addresses import AddrInfo
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+async def create_connection(
+    loop: Loop,
+    protocol_factory: Callable[[], P],
+    host: str | None = None,
+    port: int | str | None = None,
+    *,
+    ssl: Any = None,
+    family: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+    sock: socket.socket | None = None,
+    local_addr: tuple[str, int] | None = None,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    happy_eyeballs_delay: float | None = None,
+    interleave: int | None = None,
+    all_errors: bool = False,
+) -> tuple[asyncio.Transport, P]:
+    """Connect to a TCP server, or take over the connected stream socket *sock*: (transport, protocol).
+
+    *happy_eyeballs_delay* (seconds), *interleave* and *all_errors* work on every Python. Raises ValueError for arguments
+    that contradict each other, OSError if no address could be connected (with *all_errors* an ExceptionGroup of the causes).
+    """
+    if server_hostname is not None and not ssl:
+        raise ValueError("server_hostname is only meaningful with ssl")
+    if server_hostname is None and ssl:
+        # An empty name switches the host name check off; a missing one must not do that by accident.
+        if not host:
+            raise ValueError("You must set server_hostname when using ssl without a host")
+        server_hostname = host
+    check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    if sock is not None:
+        check_plain(sock)
+    if happy_eyeballs_delay is not None and interleave is None:
+        interleave = 1
+
+    if host is not None or port is not None:
+        if sock is not None:
+            raise ValueError("host/port and sock can not be specified at the same time")
+        infos = await _resolve(loop, (host, port), family, proto, flags)
+        local_infos = None if local_addr is None else await _resolve(loop, local_addr, family, proto, flags)
+        if interleave:
+            infos = addresses.interleave(infos, interleave)
+        sock = await _connect_any(loop, infos, local_infos, happy_eyeballs_delay, all_errors)
+    else:
+        if sock is None:
+            raise ValueError("host and port was not specified and no sock specified")
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+
+    transport, protocol = await connected(
+        loop, sock, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+    )
+    if loop._debug:
+        logger.debug(
+            "%r connected to %s:%r: (%r, %r)", transport.get_extra_info("socket"), host, port, transport, protocol
+        )
+    return transport, protocol
+
+
+async def create_unix_connection(
+    loop: Loop,
+    protocol_factory: Callable[[], P],
+    path: str | bytes | os.PathLike[str] | None = None,
+    *,
+    ssl: Any = None,
+    sock: socket.socket | None = None,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+) -> tuple[asyncio.Transport, P]:
+    """Connect to the Unix stream socket at *path*, or take over the connected *sock*: (transport, protocol).
+
+    Raises ValueError for arguments that contradict each other, OSError if nobody listens there. A listener whose queue is
+    full is tried again until it takes us (asyncio believes itself connected then).
+    """
+    if ssl and server_hostname is None:
+        raise ValueError("you have to pass server_hostname when using ssl")
+    if not ssl and server_hostname is not None:
+        raise ValueError("server_hostname is only meaningful with ssl")
+    check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    if path is not None:
+        if sock is not None:
+            raise ValueError("path and sock can not be specified at the same time")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, os.fspath(path))
+        except BaseException:
+            sock.close()
+            raise
+    else:
+        if sock is None:
+            raise ValueError("no path and sock were specified")
+        check_unix_stream(sock)
+    return await connected(
+        loop, sock, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+    )
+
+
+async def connect_accepted_socket(
+    loop: Loop,
+    protocol_factory: Callable[[], P],
+    sock: socket.socket,
+    *,
+    ssl: Any = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+) -> tuple[asyncio.Transport, P]:
+    """Take over *sock*, a connection accepted elsewhere, as a server would: (transport, protocol).
+
+    Raises ValueError unless it is a stream socket, TypeError if it is a TLS socket.
+    """
+    if sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+    check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    check_plain(sock)
+    transport, protocol = await connected(
+        loop, sock, protocol_factory, ssl, "", True, ssl_handshake_timeout, ssl_shutdown_timeout
+    )
+    if loop._debug:
+        logger.debug("%r handled: (%r, %r)", transport.get_extra_info("socket"), transport, protocol)
+    return transport, protocol
+
+
+async def connected(
+    loop: Loop,
+    sock: socket.socket,
+    protocol_factory: Callable[[], P],
+    ssl: Any,
+    server_hostname: str | None,
+    server_side: bool,
+    handshake_timeout: float | None,
+    shutdown_timeout: float | None,
+) -> tuple[asyncio.Transport, P]:
+    """A transport on the connected *sock*, and its protocol.
+
+    In this order, as under asyncio: `connection_made`, then our caller resumes, then the first `data_received`.
+    """
+    sock.setblocking(False)
+    ensure_no_transport(loop, sock.fileno(), sock)
+    try:
+        extra: dict[str, Any] = {"peername": sock.getpeername()}  # now: a peer that resets takes its name with it
+    except OSError:
+        extra = {"peername": None}
+    protocol = protocol_factory()
+    waiter = loop.create_future()
+    context = copy_context()
+    transport: asyncio.Transport
+    if ssl:
+        transport = tls.make_transport(
+            loop,
+            sock,
+            protocol,
+            None if isinstance(ssl, bool) else ssl,
+            context,
+            extra,
+            waiter=waiter,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            handshake_timeout=handshake_timeout,
+            shutdown_timeout=shutdown_timeout,
+        )
+    else:
+        addresses.set_no_delay(sock)
+        transport = StreamTransport(loop, sock, protocol, context, extra)
+        loop.call_soon(protocol.connection_made, transport, context=context)
+        loop.call_soon(transport._begin, waiter, context=context)
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        raise
+    return transport, protocol
+
+
+def check_tls_arguments(ssl: Any, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
+    """Raise ValueError for TLS timeouts without TLS."""
+    if handshake_timeout is not None and not ssl:
+        raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+    if shutdown_timeout is not None and not ssl:
+        raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+
+
+def check_plain(sock: socket.socket) -> None:
+    """Raise TypeError if *sock* does TLS by itself."""
+    if tls.is_tls_socket(sock):
+        raise TypeError("Socket cannot be of type SSLSocket")
+
+
+def check_unix_stream(sock: socket.socket) -> None:
+    """Raise ValueError unless *sock* is a Unix stream socket."""
+    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
+
+
+# -- one address of several ---------------------------------------------------------------------------------------------
+
+
+async def _resolve(loop: Loop, address: tuple[Any, Any], family: int, proto: int, flags: int) -> list[AddrInfo]:
+    infos = await addresses.ensure_resolved(loop, address, family=family, proto=proto, flags=flags)
+    if not infos:
+        raise OSError("getaddrinfo() returned empty list")
+    return infos
+
+
+async def _connect_any(
+    loop: Loop,
+    infos: Sequence[AddrInfo],
+    local_infos: Sequence[AddrInfo] | None,
+    delay: float | None,
+    all_errors: bool,
+) -> socket.socket:
+    failures: list[list[OSError]] = []
+    sock = None
+    if delay is None:
+        for info in infos:
+            try:
+                sock = await _connect_one(loop, info, local_infos, failures)
+                break
+            except OSError:
+                continue
+    else:
+        sock = await _race(loop, infos, local_infos, failures, delay)
+    if sock is not None:
+        return sock
+    errors = [error for attempt in failures for error in attempt]
+    try:
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", errors)
+        if not errors:  # every attempt was cut short before it had an error of its own
+            raise TimeoutError("create_connection failed")
+        if len({str(error) for error in errors}) == 1:
+            raise errors[0]
+        raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")
+    finally:
+        del errors, failures  # the traceback would hold them, and they the traceback
+
+
+async def _connect_one(
+    loop: Loop, info: AddrInfo, local_infos: Sequence[AddrInfo] | None, failures: list[list[OSError]]
+) -> socket.socket:
+    """A socket connected to one address. Its errors also go to *failures*, in the order in which attempts began."""
+    mine: list[OSError] = []
+    failures.append(mine)
+    family, kind, proto, _, address = info
+    sock = None
+    try:
+        sock = socket.socket(family=family, type=kind, proto=proto)
+        sock.setblocking(False)
+        if local_infos is not None:
+            _bind_any(sock, family, local_infos, mine)
+        await loop.sock_connect(sock, address)
+        return sock
+    except OSError as exc:
+        mine.append(exc)
+        _close_quietly(sock)
+        raise
+    except BaseException:
+        _close_quietly(sock)
+        raise
+    finally:
+        del mine, failures
+
+
+def _bind_any(sock: socket.socket, family: int, local_infos: Sequence[AddrInfo], failures: list[OSError]) -> None:
+    for local_family, _, _, _, address in local_infos:
+        if local_family != family:
+            continue
+        try:
+            sock.bind(address)
+            return
+        except OSError as exc:
+            failures.append(
+                OSError(exc.errno, f"error while attempting to bind on address {address!r}: {str(exc).lower()}")
+            )
+    if failures:
+        raise failures.pop()
+    raise OSError(f"no matching local address with {family=} found")
+
+
+def _close_quietly(sock: socket.socket | None) -> None:
+    if sock is not None:
+        try:
+            sock.close()
+        except OSError:
+            pass  # the connection's own error is the one to tell
+
+
+async def _race(
+    loop: Loop,
+    infos: Sequence[AddrInfo],
+    local_infos: Sequence[AddrInfo] | None,
+    failures: list[list[OSError]],
+    delay: float,
+) -> socket.socket | None:
+    """The first socket to be connected, or None. No attempt outlives the call."""
+    waiting = list(infos)
+    running: set[asyncio.Task[socket.socket]] = set()
+    winner: socket.socket | None = None
+    try:
+        while winner is None and (waiting or running):
+            if waiting:
+                running.add(loop.create_task(_connect_one(loop, waiting.pop(0), local_infos, failures)))
+            done, running = await asyncio.wait(
+                running, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                winner = _settle(task, winner)
+    finally:
+        for task in running:
+            task.cancel()
+        if running:
+            done, _ = await asyncio.wait(running)
+            for task in done:
+                winner = _settle(task, winner)
+        if winner is not None and sys.exc_info()[0] is not None:
+            winner.close()  # we were cancelled ourselves
+    return winner
+
+
+def _settle(task: asyncio.Task[socket.socket], winner: socket.socket | None) -> socket.socket | None:
+    """Take the result of a finished attempt: its socket if there is no winner yet."""
+    if task.cancelled():
+        return winner
+    error = task.exception()
+    if error is not None:
+        if not isinstance(error, OSError):
+            raise error
+        return winner
+    sock = task.result()
+    if winner is None:
+        return sock
+    sock.close()
+    return winner

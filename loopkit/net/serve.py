@@ -1,0 +1,505 @@
+"""Servers: listening sockets, and what happens when somebody knocks.
+
+Facts about accepting
+- A listening socket is readable while its queue is not empty. One event may stand for many connections, so that `accept`
+  is called until it would block, but no more often than the queue is long: others want their turn.
+- Linux hands options of the listening socket down to what it accepts: TCP_NODELAY is set once, on the listener.
+- Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), the connection stays in the queue and the listener stays
+  readable: going on would burn the processor and flood the log. It is reported once, and accepting rests for a second.
+
+No task, no future and no extra turn stands between `accept` and `connection_made`. Each connection runs in its own copy of
+the context the server was created in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import stat
+import sys
+from asyncio.log import logger
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+
+# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
+from os import remove, stat as os_stat
+from typing import TYPE_CHECKING, Any
+
+from .. import errors, tls
+from ..transports.stream import StreamTransport
+from ..watches import ensure_no_transport
+from . import addresses
+from .connect import check_plain, check_tls_arguments, check_unix_stream
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+    from ..transports.base import SocketTransport
+
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+#: Seconds that accepting rests when the system is out of descriptors or memory (asyncio's number).
+ACCEPT_RETRY_DELAY = 1.0
+
+#: `wait_closed()` of a closed server waits for its connections from 3.12 on; before, it returned at once.
+WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
+
+#: From 3.13 a Unix server removes its socket file.
+CLEANS_UP = sys.version_info >= (3, 13)
+
+
+class Server(asyncio.Server):
+    """What `create_server` returns: an `asyncio.Server` whose every method is written here."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        sockets: list[socket.socket],
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        ssl_context: Any,
+        backlog: int,
+        handshake_timeout: float | None = None,
+        shutdown_timeout: float | None = None,
+    ) -> None:
+        self._loop: Loop = loop  # type: ignore[assignment]
+        self._sockets: list[socket.socket] | None = sockets
+        self._protocol_factory = protocol_factory
+        self._ssl_context = ssl_context
+        self._backlog = backlog
+        self._timeouts = handshake_timeout, shutdown_timeout
+        self._context = copy_context()
+        self._clients: set[SocketTransport] = set()
+        #: Futures of those who wait for the end; None once it has come.
+        self._waiters: list[asyncio.Future[None]] | None = []
+        self._serving = False
+        self._serving_forever: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} sockets={self.sockets!r}>"
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it serves on."""
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """True while connections are accepted."""
+        return self._serving
+
+    @property
+    def sockets(self) -> tuple[TransportSocket, ...]:
+        """The listening sockets; empty once closed."""
+        return tuple(map(TransportSocket, self._sockets or ()))
+
+    # -- serving ----------------------------------------------------------------------------------------------------
+
+    def _start_serving(self) -> None:
+        if self._serving or self._sockets is None:
+            return
+        self._serving = True
+        for sock in self._sockets:
+            sock.listen(self._backlog)
+            self._listen(sock)
+
+    def _listen(self, sock: socket.socket) -> None:
+        if sock.fileno() != -1:  # else: closed while accepting rested
+            self._loop._watches.watch_read(
+                sock.fileno(), self._loop._new_handle(self._on_connections, (sock,), self._context)
+            )
+
+    async def start_serving(self) -> None:
+        """Begin to accept connections. Idempotent."""
+        self._start_serving()
+        await asyncio.sleep(0)
+
+    async def serve_forever(self) -> None:
+        """Accept connections until cancelled or closed, and then close the server; always ends in CancelledError.
+
+        Raises RuntimeError if the server is closed or somebody awaits this already.
+        """
+        if self._serving_forever is not None:
+            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        self._start_serving()
+        self._serving_forever = self._loop.create_future()
+        try:
+            await self._serving_forever
+        except asyncio.CancelledError:
+            try:
+                self.close()
+                await self.wait_closed()
+            finally:
+                raise
+        finally:
+            self._serving_forever = None
+
+    def _on_connections(self, listener: socket.socket) -> None:
+        for _ in range(max(self._backlog, 1)):
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                if exc.errno not in OUT_OF_RESOURCES:
+                    raise
+                self._rest(listener, exc)
+                return
+            sock.setblocking(False)
+            if self._loop._debug:
+                logger.debug("%r got a new connection from %r: %r", self, address, sock)
+            self._welcome(sock, address)
+            if not self._serving:
+                return  # a protocol has closed us
+
+    def _rest(self, listener: socket.socket, exc: OSError) -> None:
+        self._loop.call_exception_handler(
+            {
+                "message": "socket.accept() out of system resource",
+                "exception": exc,
+                "socket": TransportSocket(listener),
+            }
+        )
+        if listener.fileno() != -1:
+            self._loop._watches.unwatch_read(listener.fileno())
+            self._loop.call_later(ACCEPT_RETRY_DELAY, self._listen, listener)
+
+    def _welcome(self, sock: socket.socket, address: Any) -> None:
+        """Make a protocol and a transport for a new connection. An error ends that connection and no other."""
+        loop, context, protocol = self._loop, self._context.copy(), None
+        try:
+            protocol = context.run(self._protocol_factory)
+            extra = {"peername": address}
+            if self._ssl_context is not None:
+                handshake_timeout, shutdown_timeout = self._timeouts
+                tls.make_transport(
+                    loop,
+                    sock,
+                    protocol,
+                    self._ssl_context,
+                    context,
+                    extra,
+                    server=self,
+                    server_side=True,
+                    handshake_timeout=handshake_timeout,
+                    shutdown_timeout=shutdown_timeout,
+                )
+                return
+            transport = StreamTransport(loop, sock, protocol, context, extra, self)
+        except (SystemExit, KeyboardInterrupt):
+            sock.close()
+            raise
+        except BaseException as exc:
+            sock.close()
+            report = {"message": "Error on transport creation for incoming connection", "exception": exc}
+            if protocol is not None:
+                report["protocol"] = protocol
+            loop.call_exception_handler(report)
+            return
+        try:
+            context.run(protocol.connection_made, transport)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            errors.callback_failed(loop, loop._new_handle(protocol.connection_made, (transport,), context), exc)
+        transport._begin(None)
+
+    # -- ending -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop accepting and close the listening sockets; connections go on. Idempotent."""
+        sockets, self._sockets = self._sockets, None
+        if sockets is None:
+            return
+        for sock in sockets:
+            stop_listening(self._loop, sock)
+        self._serving = False
+        if self._serving_forever is not None and not self._serving_forever.done():
+            self._serving_forever.cancel()
+        self._serving_forever = None
+        if not self._clients:
+            self._wake_waiters()
+
+    def close_clients(self) -> None:
+        """Close every connection, after what it has buffered is sent (`asyncio.Server` has this from 3.13)."""
+        for transport in list(self._clients):
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """Close every connection at once (`asyncio.Server` has this from 3.13)."""
+        for transport in list(self._clients):
+            transport.abort()  # type: ignore[attr-defined]
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed and, from Python 3.12 on, its last connection too."""
+        if self._waiters is None or (self._sockets is None and not WAITS_FOR_CLIENTS):
+            return
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _attach(self, transport: Any) -> None:
+        self._clients.add(transport)
+
+    def _detach(self, transport: Any) -> None:
+        self._clients.discard(transport)
+        if not self._clients and self._sockets is None:
+            self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class _Listener:
+    """The owner's entry of a listening socket in the fd table: it says that `accept` never blocks."""
+
+    def is_closing(self) -> bool:
+        return True  # asyncio lets a program watch a listening socket itself
+
+
+LISTENER = _Listener()
+
+
+def stop_listening(loop: Loop, sock: socket.socket) -> None:
+    """Take *sock* out of the poller, close it, and remove the file of a Unix socket that we made."""
+    inode = loop._unix_server_sockets.pop(sock.fileno(), None)
+    path = sock.getsockname() if inode is not None else None
+    if not loop.is_closed():
+        loop._watches.forget(sock.fileno())
+        loop._watches.owners.pop(sock.fileno(), None)
+    sock.close()
+    if path is None:
+        return
+    try:
+        # Somebody may have bound the path anew: that file is not ours.
+        if os_stat(path).st_ino == inode:
+            remove(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        logger.error("Unable to clean up listening UNIX socket %r: %r", path, exc)
+
+
+async def create_server(
+    loop: Loop,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    host: str | Iterable[str] | None = None,
+    port: int | str | None = None,
+    *,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+    ssl: Any = None,
+    reuse_address: bool | None = None,
+    reuse_port: bool | None = None,
+    keep_alive: bool | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    start_serving: bool = True,
+) -> Server:
+    """Listen for TCP connections on *host* (several: an iterable; all: None or "") and *port*, or on the bound *sock*.
+
+    *keep_alive* works on every Python. Raises ValueError or TypeError for arguments that contradict each other, OSError if
+    an address cannot be bound.
+    """
+    _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    if sock is not None:
+        check_plain(sock)
+    if host is not None or port is not None:
+        if sock is not None:
+            raise ValueError("host/port and sock can not be specified at the same time")
+        infos = await _resolve_hosts(loop, host, port, family, flags)
+        sockets = _bind(loop, infos, reuse_address in (None, True), reuse_port, keep_alive)
+    else:
+        if sock is None:
+            raise ValueError("Neither host/port nor sock were specified")
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        sockets = [sock]
+    for listener in sockets:
+        listener.setblocking(False)
+        addresses.set_no_delay(listener)
+    server = Server(loop, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
+    return await _started(loop, server, start_serving)
+
+
+async def create_unix_server(
+    loop: Loop,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    path: str | bytes | os.PathLike[str] | None = None,
+    *,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+    ssl: Any = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    start_serving: bool = True,
+    cleanup_socket: bool = CLEANS_UP,
+    mode: int | None = None,
+) -> Server:
+    """Listen for connections to the Unix socket *path*, or on the bound *sock*.
+
+    A stale socket file at *path* is replaced. *cleanup_socket* removes the file on close (default from Python 3.13),
+    *mode* sets its permission bits (asyncio: 3.16); both work on every Python. Raises ValueError or TypeError for arguments
+    that contradict each other, OSError if the path cannot be bound.
+    """
+    _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    if path is not None:
+        if sock is not None:
+            raise ValueError("path and sock can not be specified at the same time")
+        sock = _bind_unix(os.fspath(path), mode)
+    else:
+        if sock is None:
+            raise ValueError("path was not specified, and no sock specified")
+        check_unix_stream(sock)
+        if mode is not None:
+            raise ValueError("mode can only be specified together with path")
+    if cleanup_socket:
+        name = sock.getsockname()
+        if is_file(name):
+            try:
+                loop._unix_server_sockets[sock.fileno()] = os_stat(name).st_ino
+            except FileNotFoundError:
+                pass
+    sock.setblocking(False)
+    server = Server(loop, [sock], protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
+    return await _started(loop, server, start_serving)
+
+
+async def _started(loop: Loop, server: Server, start_serving: bool) -> Server:
+    for sock in server._sockets or ():
+        ensure_no_transport(loop, sock.fileno(), sock)
+        loop._watches.owners[sock.fileno()] = LISTENER
+    if start_serving:
+        try:
+            server._start_serving()
+        except BaseException:
+            server.close()
+            raise
+        await asyncio.sleep(0)
+    if loop._debug:
+        logger.info("%r is serving", server)
+    return server
+
+
+def _check_server_tls(ssl: Any, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
+    if isinstance(ssl, bool):
+        raise TypeError("ssl argument must be an SSLContext or None")
+    check_tls_arguments(ssl is not None, handshake_timeout, shutdown_timeout)
+    if ssl is not None:
+        tls.check_context(ssl)
+
+
+async def _resolve_hosts(
+    loop: Loop, host: str | Iterable[str] | None, port: int | str | None, family: int, flags: int
+) -> set[addresses.AddrInfo]:
+    hosts: list[Any]
+    if host == "":
+        hosts = [None]
+    elif isinstance(host, (str, bytes)) or not isinstance(host, Iterable):
+        hosts = [host]
+    else:
+        hosts = list(host)
+    answers = await asyncio.gather(
+        *(addresses.ensure_resolved(loop, (name, port), family=family, flags=flags) for name in hosts)
+    )
+    for name, infos in zip(hosts, answers, strict=True):
+        if not infos:
+            raise OSError(f"getaddrinfo({name!r}) returned empty list")
+    return set(itertools.chain.from_iterable(answers))
+
+
+def _bind(
+    loop: Loop,
+    infos: Iterable[addresses.AddrInfo],
+    reuse_address: bool,
+    reuse_port: bool | None,
+    keep_alive: bool | None,
+) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    infos = list(infos)
+    try:
+        for family, kind, proto, _, address in infos:
+            try:
+                sock = socket.socket(family, kind, proto)
+            except OSError:
+                # A combination the system does not have (no IPv6, say).
+                if loop._debug:
+                    logger.warning(
+                        "create_server() failed to create socket.socket(%r, %r, %r)", family, kind, proto, exc_info=True
+                    )
+                continue
+            sockets.append(sock)
+            if reuse_address:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            if reuse_port and family in (socket.AF_INET, socket.AF_INET6):
+                addresses.set_reuse_port(sock)
+            if keep_alive:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
+            if family == socket.AF_INET6:
+                # Linux would listen on both families, and the IPv4 socket of the same server would be "in use".
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+            try:
+                sock.bind(address)
+            except OSError as exc:
+                message = f"error while attempting to bind on address {address!r}: {_reason(exc)}"
+                if exc.errno == errno.EADDRNOTAVAIL and sys.version_info >= (3, 13):
+                    sockets.pop().close()  # the family exists but is not enabled
+                    if loop._debug:
+                        logger.warning(message)
+                    continue
+                raise OSError(exc.errno, message) from None
+        if not sockets:
+            raise OSError(f"could not bind on any address out of {[info[4] for info in infos]!r}")
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _reason(exc: OSError) -> str:
+    return str(exc).lower() if sys.version_info >= (3, 13) else str(exc.strerror).lower()
+
+
+def _bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        remove_stale(path)
+        if mode is not None and is_file(path):
+            os.fchmod(sock.fileno(), mode)  # before bind: the file is never there with other bits
+        sock.bind(path)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
+        raise
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def is_file(name: str | bytes) -> bool:
+    """Whether a Unix socket name is a path, and not abstract or empty."""
+    return bool(name) and name[0] not in (0, "\x00")
+
+
+def remove_stale(path: str | bytes) -> None:
+    """Remove the socket file that an earlier server left at *path*."""
+    if not is_file(path):
+        return
+    try:
+        if stat.S_ISSOCK(os_stat(path).st_mode):
+            remove(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        # The directory may allow to create a socket and not to list; bind will tell.
+        logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)

@@ -1,0 +1,228 @@
+"""What every transport on a socket has: an owner's entry in the fd table, a way to end, and something to say about itself.
+
+Rule: a transport owns its descriptor from its creation to `_call_connection_lost`; nobody else closes it, and it is out of
+the poller before it is closed.
+
+Life. `connection_made` comes first and `connection_lost` last, each exactly once, both as calls of their own through the
+ready queue. `close()` sends what is buffered first, `abort()` does not; after either the protocol hears nothing but
+`connection_lost`. Everything a protocol hears is called in one context, a copy of the one the connection was made in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import warnings
+from asyncio.log import logger
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+    from ..net.serve import Server
+
+#: Writes to a lost connection are ignored; from this many on, a warning says so each time (asyncio's number).
+LOST_WRITES_BEFORE_WARNING = 5
+
+
+class SocketTransport(asyncio.BaseTransport):
+    """The part that streams, datagram endpoints and TLS share."""
+
+    __slots__ = (
+        "__dict__",  # programs hang things on transports, and replace methods of theirs
+        "__weakref__",
+        "_closing",  # no more reading; the end is scheduled, or waits for the buffer to drain
+        "_context",  # what the protocol's methods run in
+        "_fd",
+        "_limits",  # (high, low) water marks
+        "_loop",
+        "_lost",  # connection_lost is scheduled (1), and how often was written since
+        "_paused",  # pause_reading() was called
+        "_protocol",
+        "_protocol_paused",  # pause_writing() was called on it
+        "_reader",  # the handle called when the socket is readable
+        "_server",
+        "_sock",
+    )
+
+    _loop: Loop
+    _sock: socket.socket
+    _protocol: Any
+    _reader: asyncio.Handle
+    _context: Context
+    _extra: dict[str, Any]
+
+    def __init__(
+        self, loop: Loop, sock: socket.socket, context: Context, extra: dict[str, Any], server: Server | None
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._fd = fd = sock.fileno()
+        self._context = context
+        self._extra = extra
+        self._server = server
+        self._closing = self._paused = self._protocol_paused = False
+        self._lost = 0
+        loop._watches.owners[fd] = self
+        if server is not None:
+            server._attach(self)
+
+    # -- what it says about itself --------------------------------------------------------------------------------
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """``socket`` (an `asyncio.trsock.TransportSocket`), ``sockname``, ``peername``, or *default*."""
+        if name not in self._extra and self._sock is not None:
+            # Looked up when first asked for: most connections are never asked.
+            if name == "sockname":
+                self._extra[name] = _name(self._sock.getsockname)
+            elif name == "peername":
+                self._extra[name] = _name(self._sock.getpeername)
+            elif name == "socket":
+                self._extra[name] = TransportSocket(self._sock)
+        return self._extra.get(name, default)
+
+    def __repr__(self) -> str:
+        info = [type(self).__name__]
+        if self._sock is None:
+            info.append("closed")
+        elif self._closing:
+            info.append("closing")
+        info.append(f"fd={self._fd}")
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            tables = loop._watches
+            info.append("read=polling" if tables.readers.get(self._fd) is self._reader else "read=idle")
+            state = "polling" if self._fd in tables.writers else "idle"
+            info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
+        return f"<{' '.join(info)}>"
+
+    def get_write_buffer_size(self) -> int:
+        raise NotImplementedError
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol in use."""
+        return self._protocol  # type: ignore[no-any-return]
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def is_reading(self) -> bool:
+        """True unless closing or paused."""
+        return not self._closing and not self._paused
+
+    def pause_reading(self) -> None:
+        """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""
+        if not self.is_reading():
+            return
+        self._paused = True
+        # Stays armed in the poller: see watches.py.
+        self._loop._watches.rest_read(self._fd)
+        if self._loop._debug:
+            logger.debug("%r pauses reading", self)
+
+    def resume_reading(self) -> None:
+        """Undo `pause_reading`. Idempotent."""
+        if self._closing or not self._paused:
+            return
+        self._paused = False
+        self._start_reading()
+        if self._loop._debug:
+            logger.debug("%r resumes reading", self)
+
+    def _start_reading(self) -> None:
+        if self.is_reading():
+            self._loop._watches.watch_read(self._fd, self._reader)
+
+    def _begin(self, waiter: asyncio.Future[None] | None) -> None:
+        """connection_made() has been called: read from now on, and resume who waits for the connection."""
+        try:
+            self._start_reading()
+        except (OSError, ValueError) as exc:  # the poller cannot watch it
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(exc)
+                self._force_close(exc)
+            else:
+                self._fatal_error(exc, "Fatal error: the poller cannot watch the socket")
+            return
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def is_closing(self) -> bool:
+        """True once `close()` or `abort()` was called, or the connection was lost."""
+        return self._closing
+
+    def abort(self) -> None:
+        """Close at once: unsent data is lost. The protocol's `connection_lost(None)` follows."""
+        self._force_close(None)
+
+    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
+        """Report *exc*, unless it is the network's (OSError), and close at once."""
+        if isinstance(exc, OSError):
+            if self._loop._debug:
+                logger.debug("%r: %s", self, message, exc_info=True)
+        else:
+            self._loop.call_exception_handler(
+                {"message": message, "exception": exc, "transport": self, "protocol": self._protocol}
+            )
+        self._force_close(exc)
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        if self._lost:
+            return
+        self._drop_unsent()
+        self._closing = True
+        self._lose(exc)
+
+    def _drop_unsent(self) -> None:
+        raise NotImplementedError
+
+    def _lose(self, exc: BaseException | None) -> None:
+        """No more events; `connection_lost(exc)` is on its way."""
+        self._lost = 1
+        self._loop._watches.forget(self._fd)
+        self._loop.call_soon(self._call_connection_lost, exc, context=self._context)
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        try:
+            self._protocol.connection_lost(exc)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Give the descriptor back. Names stay known: programs log them when a connection is gone."""
+        for name in ("sockname", "peername"):
+            self.get_extra_info(name)
+        tables = self._loop._watches
+        tables.forget(self._fd)
+        if tables.owners.get(self._fd) is self:
+            del tables.owners[self._fd]
+        self._sock.close()
+        self._reader.cancel()  # it refers to us, as we to it
+        self._sock = self._protocol = self._loop = None  # type: ignore[assignment]
+        server, self._server = self._server, None
+        if server is not None:
+            server._detach(self)
+
+    def _note_lost_write(self) -> None:
+        if self._lost >= LOST_WRITES_BEFORE_WARNING:
+            logger.warning("socket.send() raised exception.")
+        self._lost += 1
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        # Without an owner's entry (the loop was closed) nobody else can tell that the program forgot to close it.
+        sock: socket.socket | None = getattr(self, "_sock", None)
+        if sock is not None and sock.fileno() != -1:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            sock.close()
+            if self._server is not None:
+                self._server._detach(self)
+
+
+def _name(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except OSError:
+        return None

@@ -1,0 +1,84 @@
+"""Flow control of the writing side: water marks, and who is told.
+
+A protocol is paused when more than `high` bytes are waiting to be sent, and resumed when no more than `low` are. Errors in
+its `pause_writing` and `resume_writing` are reported and change nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+
+KIB = 1024
+HIGH = 64 * KIB
+
+#: (high, low) of a transport whose limits nobody set; shared by all of them.
+DEFAULT_LIMITS = (HIGH, HIGH // 4)
+
+
+def limits(high: int | None, low: int | None) -> tuple[int, int]:
+    """The water marks meant by *high* and *low* bytes, either of which may be None.
+
+    Raises ValueError unless high >= low >= 0.
+    """
+    if high is None:
+        high = HIGH if low is None else 4 * low
+    if low is None:
+        low = high // 4
+    if not high >= low >= 0:
+        raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+    return high, low
+
+
+class WriteFlow:
+    """A mixin for transports that keep unsent data: `_protocol`, `_loop` and `get_write_buffer_size` are theirs."""
+
+    __slots__ = ()
+
+    _loop: Loop
+    _protocol: Any
+    _limits: tuple[int, int]
+    _protocol_paused: bool
+
+    def get_write_buffer_size(self) -> int:
+        raise NotImplementedError
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The water marks, in bytes, as (low, high)."""
+        high, low = self._limits
+        return low, high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks, in bytes. Default: 64 KiB, and a quarter of *high* for *low*.
+
+        Raises ValueError unless high >= low >= 0.
+        """
+        self._limits = limits(high, low)
+        self._maybe_pause_protocol()
+
+    def _maybe_pause_protocol(self) -> None:
+        if not self._protocol_paused and self.get_write_buffer_size() > self._limits[0]:
+            self._protocol_paused = True
+            self._tell("pause_writing")
+
+    def _maybe_resume_protocol(self) -> None:
+        if self._protocol_paused and self.get_write_buffer_size() <= self._limits[1]:
+            self._protocol_paused = False
+            self._tell("resume_writing")
+
+    def _tell(self, method: str) -> None:
+        try:
+            getattr(self._protocol, method)()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._loop.call_exception_handler(
+                {
+                    "message": f"protocol.{method}() failed",
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
