@@ -1,0 +1,98 @@
+"""The command line: which word means which verb. What a verb does is in its own file, loaded only when
+asked for.
+
+A verb is a module ``loopkit.cli.NAME`` with ``main(argv: list[str]) -> int``, plus its line in :data:`VERBS`.
+It raises :class:`~loopkit.cli.options.UsageError` for bad usage: one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from loopkit.cli.options import UsageError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["VERBS", "main", "usage"]
+
+#: Every verb and its line of help, in the order in which help lists them.
+VERBS = {
+    "run": "run a script, directory, zip, -m MODULE or -c CODE, even if a verb has its name",
+    "repl": "a prompt with top-level await (also: no arguments at all)",
+    "doctor": "what this machine offers, and real checks of every poller",
+    "bench": "measure loopkit beside the other loops installed here",
+}
+
+#: Verbs whose output, exceptions and death are the user's program's, not ours.
+_PROGRAMS = ("run", "repl")
+
+_USAGE = """\
+usage: loopkit [OPTIONS]                          a prompt with top-level await
+       loopkit [OPTIONS] FILE [ARGS...]           run a script, or a directory or zip with __main__.py
+       loopkit [OPTIONS] -m MODULE [ARGS...]      run a module, as python -m
+       loopkit [OPTIONS] -c CODE [ARGS...]        run code, as python -c
+       loopkit VERB [ARGS...]                     (loopkit VERB --help says more)
+
+Runs any asyncio program, unmodified, with loopkit as its event loop.
+
+verbs:
+{verbs}
+
+options, before FILE, -m or -c; everything after them belongs to the program:
+  --poller NAME   {pollers} (also: environment variable LOOPKIT_POLLER)
+  --debug         asyncio's debug mode (as PYTHONASYNCIODEBUG=1)
+  -q              no banner at the prompt
+  -V, --version   print the version
+  -h, --help      print this
+
+Python's own options go before -m: python -X dev -m loopkit app.py
+"""
+
+
+def usage() -> str:
+    """The text of ``--help``."""
+    from loopkit.pollers import POLLERS
+
+    verbs = "\n".join(f"  {name:<15} {line}" for name, line in VERBS.items())
+    return _USAGE.format(verbs=verbs, pollers=", ".join(POLLERS))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a program's own SystemExit and exceptions pass through.
+
+    Args:
+        argv: the words after the command's name; None takes them from ``sys.argv``.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = ""
+    try:
+        _, rest = parse(words)
+        if rest and rest[0] in VERBS:
+            verb = rest[0]
+            words = [*words[: len(words) - len(rest)], *rest[1:]]
+        else:
+            verb = "run" if rest else "repl"
+        code: int = importlib.import_module(f"loopkit.cli.{verb}").main(words)
+        return code if verb in _PROGRAMS else _flushed(code)
+    except UsageError as error:
+        print(f"loopkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        if verb not in _PROGRAMS:
+            sys.excepthook = lambda *_: None  # dies of SIGINT as it should, but without a traceback of ours
+        raise
+
+
+def _flushed(code: int) -> int:
+    """Flush what a verb printed: ``loopkit doctor | head -1`` is no reason for a traceback."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own last flush succeeds
+        return 1
+    return code

@@ -1,0 +1,79 @@
+"""The options that stand before a program: ``--poller``, ``--debug``, ``-q``, ``--help``, ``--version``.
+
+Written out rather than left to argparse, because it must stop at the first word that belongs to the program,
+must not guess abbreviations, and would cost every start what argparse's import costs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+__all__ = ["Options", "UsageError", "apply", "parse"]
+
+
+class UsageError(Exception):
+    """The command line cannot be obeyed; the text is the one line that the user sees."""
+
+
+class Options(NamedTuple):
+    poller: str | None = None
+    debug: bool = False
+    quiet: bool = False
+
+
+def parse(argv: list[str]) -> tuple[Options, list[str]]:
+    """Split *argv* into our options and the rest, which begins with ``-m``, ``-c``, ``-`` or a plain word.
+
+    Prints and raises SystemExit(0) for ``--help`` and ``--version``; raises UsageError for unknown options.
+    """
+    options = Options()
+    rest = list(argv)
+    while rest and rest[0].startswith("-") and rest[0] != "-" and rest[0][:2] not in ("-m", "-c"):
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name == "--poller":
+            if not equals:
+                if not rest:
+                    raise UsageError("--poller needs a name")
+                value = rest.pop(0)
+            options = options._replace(poller=value)
+        elif word == "--debug":
+            options = options._replace(debug=True)
+        elif word in ("-q", "--quiet"):
+            options = options._replace(quiet=True)
+        elif word in ("-h", "--help"):
+            from loopkit.cli import usage
+
+            print(usage(), end="")
+            raise SystemExit(0)
+        elif word in ("-V", "--version"):
+            from loopkit import __version__
+
+            print(f"loopkit {__version__}")
+            raise SystemExit(0)
+        else:
+            raise UsageError(
+                f"unknown option {word!r}; see loopkit --help (Python's own go before -m loopkit)"
+            )
+    return options, rest
+
+
+def apply(options: Options) -> None:
+    """Put *options* into force for this process and, through the environment, for its children.
+
+    Raises UsageError if there is no such poller, or if Python was told to ignore asyncio's debug variable.
+    """
+    from loopkit.pollers import named
+
+    try:
+        named(options.poller)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if options.poller is not None:
+        os.environ["LOOPKIT_POLLER"] = options.poller
+    if options.debug:
+        if sys.flags.ignore_environment:
+            raise UsageError("--debug has no effect under python -E or -I; use python -X dev instead")
+        os.environ["PYTHONASYNCIODEBUG"] = "1"
