@@ -59,6 +59,7 @@ async def create_connection(
             raise ValueError("You must set server_hostname when using ssl without a host")
         server_hostname = host
     check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    own = sock is None
     if sock is not None:
         check_plain(sock)
     if happy_eyeballs_delay is not None and interleave is None:
@@ -79,7 +80,7 @@ async def create_connection(
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
 
     transport, protocol = await connected(
-        loop, sock, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+        loop, sock, own, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
     )
     if loop._debug:
         logger.debug(
@@ -109,6 +110,7 @@ async def create_unix_connection(
     if not ssl and server_hostname is not None:
         raise ValueError("server_hostname is only meaningful with ssl")
     check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    own = sock is None
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
@@ -124,7 +126,7 @@ async def create_unix_connection(
             raise ValueError("no path and sock were specified")
         check_unix_stream(sock)
     return await connected(
-        loop, sock, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+        loop, sock, own, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
     )
 
 
@@ -146,7 +148,7 @@ async def connect_accepted_socket(
     check_tls_arguments(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
     check_plain(sock)
     transport, protocol = await connected(
-        loop, sock, protocol_factory, ssl, "", True, ssl_handshake_timeout, ssl_shutdown_timeout
+        loop, sock, False, protocol_factory, ssl, "", True, ssl_handshake_timeout, ssl_shutdown_timeout
     )
     if loop._debug:
         logger.debug("%r handled: (%r, %r)", transport.get_extra_info("socket"), transport, protocol)
@@ -156,6 +158,7 @@ async def connect_accepted_socket(
 async def connected(
     loop: Loop,
     sock: socket.socket,
+    own: bool,
     protocol_factory: Callable[[], P],
     ssl: Any,
     server_hostname: str | None,
@@ -163,17 +166,22 @@ async def connected(
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> tuple[asyncio.Transport, P]:
-    """A transport on the connected *sock*, and its protocol.
+    """A transport on the connected *sock*, and its protocol. If the factory fails *sock* is closed, if it is our *own*.
 
     In this order, as under asyncio: `connection_made`, then our caller resumes, then the first `data_received`.
     """
     sock.setblocking(False)
+    try:
+        protocol = protocol_factory()
+    except BaseException:
+        if own:
+            sock.close()
+        raise
     ensure_no_transport(loop, sock.fileno(), sock)
     try:
         extra: dict[str, Any] = {"peername": sock.getpeername()}  # now: a peer that resets takes its name with it
     except OSError:
         extra = {"peername": None}
-    protocol = protocol_factory()
     waiter = loop.create_future()
     context = copy_context()
     transport: asyncio.Transport
