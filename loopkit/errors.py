@@ -1,6 +1,7 @@
 """Where exceptions of callbacks go: the exception handler, and the texts that programs match on.
 
-Owns the exception handler's protocol and the complaints about wrong use of the loop. The texts are asyncio's to the letter.
+Owns the exception handler's protocol and the complaints about wrong use of the loop. The texts are asyncio's
+to the letter.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def get_exception_handler(loop: Loop) -> ExceptionHandler | None:
 
 
 def set_exception_handler(loop: Loop, handler: ExceptionHandler | None) -> None:
-    """Have exceptions that nobody caught passed to ``handler(loop, context)``; None restores the default handler.
+    """Pass exceptions that nobody caught to ``handler(loop, context)``; None restores the default handler.
 
     Raises TypeError if *handler* is neither callable nor None.
     """
@@ -63,10 +64,10 @@ def default_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
         if key in {"message", "exception"}:
             continue
         value = context[key]
-        if key == "source_traceback":
-            text = "Object created at (most recent call last):\n" + "".join(traceback.format_list(value)).rstrip()
-        elif key == "handle_traceback":
-            text = "Handle created at (most recent call last):\n" + "".join(traceback.format_list(value)).rstrip()
+        if key in {"source_traceback", "handle_traceback"}:
+            whose = "Object" if key == "source_traceback" else "Handle"
+            frames = "".join(traceback.format_list(value)).rstrip()
+            text = f"{whose} created at (most recent call last):\n{frames}"
         else:
             text = repr(value)
         lines.append(f"{key}: {text}")
@@ -76,8 +77,8 @@ def default_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
 def call_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
     """Pass *context* to the exception handler, in the context of the task, future or handle it is about.
 
-    Never raises anything but SystemExit and KeyboardInterrupt: an error in a handler set by the program goes to the
-    default handler, and an error there to the ``asyncio`` logger.
+    Never raises anything but SystemExit and KeyboardInterrupt: an error in a handler set by the program goes
+    to the default handler, and an error there to the ``asyncio`` logger.
     """
     handler = loop._exception_handler
     if handler is None:
@@ -107,7 +108,8 @@ def call_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
             raise
         except BaseException:
             logger.error(
-                "Exception in default exception handler while handling an unexpected error in custom exception handler",
+                "Exception in default exception handler while handling an unexpected error "
+                "in custom exception handler",
                 exc_info=True,
             )
 
@@ -122,6 +124,6 @@ def check_callback(callback: object, method: str) -> None:
 
 def is_coroutine(callback: object) -> bool:
     """Whether *callback* is a coroutine or a coroutine function: calling it would do nothing."""
-    # Marked functions (`types.coroutine`, `inspect.markcoroutinefunction`) count too; asyncio.iscoroutinefunction is
-    # deprecated from 3.14 and gone in 3.16.
+    # Marked functions (`types.coroutine`, `inspect.markcoroutinefunction`) count too;
+    # asyncio.iscoroutinefunction is deprecated from 3.14 and gone in 3.16.
     return asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback)

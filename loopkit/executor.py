@@ -1,7 +1,7 @@
 """Work for other threads: the default executor, and name resolution, which blocks and therefore goes there.
 
-Addresses that need no resolver are answered on the spot: `getaddrinfo("127.0.0.1", 80)` must not wait for a thread that
-is stuck in somebody else's slow name server.
+Addresses that need no resolver are answered on the spot: `getaddrinfo("127.0.0.1", 80)` must not wait for a
+thread that is stuck in somebody else's slow name server.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ import socket
 import threading
 import warnings
 from asyncio.log import logger
-from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import check_callback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .loop import Loop
 
 T = TypeVar("T")
 
 
-def run_in_executor(loop: Loop, executor: Executor | None, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-    """Call ``func(*args)`` in *executor* (None: the default one, made on first use) and return a future of its result.
+def run_in_executor(
+    loop: Loop, executor: Executor | None, func: Callable[..., T], *args: Any
+) -> asyncio.Future[T]:
+    """Call ``func(*args)`` in *executor* (None: the default one) and return a future of its result.
 
     Raises RuntimeError if the loop is closed or the default executor was shut down.
     """
@@ -51,10 +54,10 @@ def set_default_executor(loop: Loop, executor: ThreadPoolExecutor) -> None:
 
 
 async def shutdown_default_executor(loop: Loop, timeout: float | None = None) -> None:
-    """Close the default executor and wait until its threads have ended, at most *timeout* seconds (None: for ever).
+    """Close the default executor and wait for its threads, at most *timeout* seconds (None: for ever).
 
-    Warns with RuntimeWarning when the time is up, and lets the threads go on. The timeout works on every Python;
-    asyncio takes the argument from 3.12 and obeys it from 3.13.
+    Warns with RuntimeWarning when the time is up, and lets the threads go on. The timeout works on every
+    Python; asyncio takes the argument from 3.12 and obeys it from 3.13.
     """
     loop._executor_shutdown_called = True
     executor = loop._default_executor
@@ -98,7 +101,7 @@ def _finish(future: asyncio.Future[None], error: Exception | None) -> None:
         future.set_result(None)
 
 
-# -- names ------------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 
 async def getaddrinfo(
@@ -111,7 +114,7 @@ async def getaddrinfo(
     proto: int = 0,
     flags: int = 0,
 ) -> list[tuple[Any, ...]]:
-    """`socket.getaddrinfo` without blocking the loop: in the default executor, or at once for a numeric *host*.
+    """`socket.getaddrinfo` that does not block: in the default executor, or at once for a numeric *host*.
 
     Raises `socket.gaierror` as the blocking function does.
     """
@@ -122,7 +125,7 @@ async def getaddrinfo(
 
 
 async def getnameinfo(loop: Loop, sockaddr: tuple[Any, ...], flags: int = 0) -> tuple[str, str]:
-    """`socket.getnameinfo` without blocking the loop: in the default executor, or at once if only numbers are asked for."""
+    """`socket.getnameinfo` that does not block: in the default executor, or at once for numbers."""
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
     if flags & numeric == numeric:
         return socket.getnameinfo(sockaddr, flags)
@@ -148,9 +151,10 @@ def _getaddrinfo(loop: Loop, *args: Any) -> list[tuple[Any, ...]]:
 def _getaddrinfo_debug(
     loop: Loop, host: Any, port: Any, family: int, type: int, proto: int, flags: int
 ) -> list[tuple[Any, ...]]:
-    parts = [f"{host}:{port!r}"]
-    parts += [f"{k}={v!r}" for k, v in (("family", family), ("type", type), ("proto", proto), ("flags", flags)) if v]
-    query = ", ".join(parts)
+    options = {"family": family, "type": type, "proto": proto, "flags": flags}
+    query = ", ".join(
+        [f"{host}:{port!r}", *(f"{name}={value!r}" for name, value in options.items() if value)]
+    )
     logger.debug("Get address info %s", query)
     start = loop.time()
     found = socket.getaddrinfo(host, port, family, type, proto, flags)

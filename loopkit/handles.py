@@ -1,27 +1,28 @@
 """Handles: one scheduled call each. HOT: `call_soon` makes one for every callback and every step of a task.
 
-Rule: a handle knows nothing of the queue, the heap or the descriptor it hangs on; `_callback is None` means cancelled,
-and whoever runs handles looks at that alone.
+Rule: a handle knows nothing of the queue, the heap or the descriptor it hangs on; `_callback is None` means
+cancelled, and whoever runs handles looks at that alone.
 
-They are real `asyncio.Handle` objects, since programs and tools check for that. The stdlib's constructor fills eight
-slots; a plain callback needs four. The others are constants of the class here, which hide the slots of the base:
-reading them gives the right answer, and nobody has to write them. In debug mode, where each handle carries the
-traceback of its birth, the loop makes stdlib handles instead (`loop.py`).
+They are real `asyncio.Handle` objects, since programs and tools check for that. The stdlib's constructor
+fills eight slots; a plain callback needs four. The others are constants of the class here, which hide the
+slots of the base: reading them gives the right answer, and nobody has to write them. In debug mode, where
+each handle carries the traceback of its birth, the loop makes stdlib handles instead (`loop.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
     from .loop import Loop
 
 
 class Handle(asyncio.Handle):
-    """A call that is going to be made once. Differs from `asyncio.Handle` in nothing that a program can see."""
+    """A call to be made once. Differs from `asyncio.Handle` in nothing that a program can see."""
 
     __slots__ = ()
 
@@ -34,7 +35,9 @@ class Handle(asyncio.Handle):
     _context: Context
     _loop: Loop
 
-    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context) -> None:
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context
+    ) -> None:
         self._callback = callback
         self._args = args
         self._loop = loop

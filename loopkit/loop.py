@@ -1,8 +1,8 @@
 """The event loop. HOT: the turn, and the three ways to schedule a call.
 
-`Loop` owns the state and the passing of time. Every other family of methods is a set of plain functions in a file of its
-own, whose first parameter is the loop; they are bound at the end of the class body, which so reads as the table of
-contents of the event-loop API. A bound function costs what a method costs.
+`Loop` owns the state and the passing of time. Every other family of methods is a set of plain functions in a
+file of its own, whose first parameter is the loop; they are bound at the end of the class body, which so
+reads as the table of contents of the event-loop API. A bound function costs what a method costs.
 
 What the rooms may use of a loop, besides its public methods:
 
@@ -21,10 +21,11 @@ One turn is `_turns` below, four labelled blocks:
     I/O    call who waits for the descriptors that came back
     timers call what is due
 
-asyncio polls first and queues what it finds behind what is ready: [ready, I/O, timers], and what these schedule comes in
-the next iteration. Run-poll-I/O-timers gives a program the same sequence without queueing the I/O: nothing stands between
-the kernel's answer and the callback. A second kind of turn, for debug mode, does the same in small steps that can be
-observed (`diagnostics/turns.py`); a test runs the same programs under both and compares.
+asyncio polls first and queues what it finds behind what is ready: [ready, I/O, timers], and what these
+schedule comes in the next iteration. Run-poll-I/O-timers gives a program the same sequence without queueing
+the I/O: nothing stands between the kernel's answer and the callback. A second kind of turn, for debug mode,
+does the same in small steps that can be observed (`diagnostics/turns.py`); a test runs the same programs
+under both and compares.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ import warnings
 import weakref
 from asyncio.log import logger
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import Context, copy_context
 from heapq import heappush
 from itertools import repeat
@@ -57,6 +57,7 @@ from .transports import pipe
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from concurrent.futures import ThreadPoolExecutor
 
     from .transports.stream import StreamTransport
@@ -66,8 +67,9 @@ T = TypeVar("T")
 #: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
 LONGEST_POLL = 24 * 3600.0
 
-#: How long a turn goes on running what its own callbacks made ready, before it looks at the descriptors again: at most so
-#: many rounds and so many seconds. A chain of task steps then costs no `epoll_wait(0)` each, and I/O never starves.
+#: How long a turn goes on running what its own callbacks made ready, before it looks at the descriptors
+#: again: at most so many rounds and so many seconds. A chain of task steps then costs no `epoll_wait(0)`
+#: each, and I/O never starves.
 ROUNDS = 16
 ROUNDS_SECONDS = 0.0005
 
@@ -82,14 +84,15 @@ _new = object.__new__
 class Loop(asyncio.AbstractEventLoop):
     """An `asyncio.AbstractEventLoop` on the poller named by LOOPKIT_POLLER, or the best the platform has.
 
-    It does what `asyncio.SelectorEventLoop` does; where it does not, `docs/explanation/differences.md` says so.
-    Raises ValueError if LOOPKIT_POLLER names no poller.
+    It does what `asyncio.SelectorEventLoop` does; where it does not, `docs/explanation/differences.md` says
+    so. Raises ValueError if LOOPKIT_POLLER names no poller.
     """
 
     #: The poller of this class; None: chosen by the environment when the loop is made.
     poller_name: str | None = None
 
-    # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them (3.14+).
+    # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them
+    # (3.14+).
     __slots__ = (
         "_asyncgens",  # weak set of the asynchronous generators that were started here
         "_asyncgens_shutdown_called",
@@ -150,7 +153,7 @@ class Loop(asyncio.AbstractEventLoop):
             f"closed={self.is_closed()} debug={self.get_debug()}>"
         )
 
-    # -- running and stopping -------------------------------------------------------------------------------------
+    # -- running and stopping --------------------------------------------------------------------------------
 
     def run_forever(self) -> None:
         """Run until `stop()` is called.
@@ -193,7 +196,7 @@ class Loop(asyncio.AbstractEventLoop):
         readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
         next_ready, clock = ready.popleft, self.time
         while True:
-            # -- run: the snapshot of what is ready; and again what that made ready, while little time has passed
+            # -- run: the snapshot of what is ready; and what that made ready, while little time has passed
             rounds = 0
             while ready:
                 for _ in repeat(None, len(ready)):
@@ -289,7 +292,8 @@ class Loop(asyncio.AbstractEventLoop):
                         self._flush()
             if self._leave:
                 return
-            handle = watcher = timer = callback = args = events = None  # do not keep them alive while we sleep
+            # Nothing is kept alive while we sleep.
+            handle = watcher = timer = callback = args = events = None
 
     def _flush(self) -> None:
         """Have the transports send what they held back during the callback that has just returned."""
@@ -313,7 +317,8 @@ class Loop(asyncio.AbstractEventLoop):
             self.run_forever()
         except BaseException:
             if is_new and task.done() and not task.cancelled():
-                task.exception()  # the caller gets it now, and has no task to ask: do not log it as never retrieved
+                # The caller gets it now, and has no task to ask: do not log it as never retrieved.
+                task.exception()
             raise
         finally:
             task.remove_done_callback(_stop_when_done)
@@ -322,7 +327,7 @@ class Loop(asyncio.AbstractEventLoop):
         return task.result()
 
     def stop(self) -> None:
-        """Finish the turn in progress, then return from `run_forever`. What was scheduled in it waits for the next run."""
+        """Finish this turn, then return from `run_forever`; what it has scheduled waits for the next run."""
         self._stopping = self._leave = True
 
     def is_running(self) -> bool:
@@ -334,7 +339,7 @@ class Loop(asyncio.AbstractEventLoop):
         return self._closed
 
     def close(self) -> None:
-        """Drop all callbacks, shut the default executor down without waiting for it, give all descriptors back.
+        """Drop all callbacks, shut the default executor down without waiting, give all descriptors back.
 
         Idempotent. Raises RuntimeError if the loop is running.
         """
@@ -386,16 +391,18 @@ class Loop(asyncio.AbstractEventLoop):
         tables.armed[self._wakeup.fileno()] = POLLIN
         tables.rebuild()
 
-    # -- scheduling -----------------------------------------------------------------------------------------------
+    # -- scheduling ------------------------------------------------------------------------------------------
 
     #: Seconds of the monotonic clock, as a float. A C function: no Python frame.
     time = staticmethod(time.monotonic)
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
-        """Call ``callback(*args)`` in the next turn, after what is ready already; in *context* or a copy of this one.
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call ``callback(*args)`` after what is ready already, in *context* or a copy of this one.
 
-        Raises RuntimeError if the loop is closed; in debug mode also if called from another thread, and TypeError for
-        coroutines and what cannot be called.
+        Raises RuntimeError if the loop is closed; in debug mode also if called from another thread, and
+        TypeError for coroutines and what cannot be called.
         """
         if self._guarded:
             handle = self._call_soon_guarded("call_soon", callback, args, context)
@@ -424,7 +431,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Call ``callback(*args)`` after *delay* seconds, never earlier. Raises TypeError if *delay* is None."""
+        """Call ``callback(*args)`` after *delay* seconds, never earlier. Raises TypeError if that is None."""
         if delay is None:
             raise TypeError("delay must not be None")
         return self._call_at(self.time() + delay, callback, args, context)
@@ -432,7 +439,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Call ``callback(*args)`` at *when*, in seconds of `time()`, never earlier; equal times in the order of the calls.
+        """Call ``callback(*args)`` at *when*, in seconds of `time()`, never earlier; equal times in order.
 
         Raises TypeError if *when* is no number; otherwise as `call_soon`.
         """
@@ -482,16 +489,17 @@ class Loop(asyncio.AbstractEventLoop):
         """Have ``callback(*args)`` called whenever *fd*, a descriptor of the loop's own, is readable."""
         self._watches.watch_read(fd, self._new_handle(callback, args, None))
 
-    # -- debug mode -----------------------------------------------------------------------------------------------
+    # -- debug mode ------------------------------------------------------------------------------------------
 
     def get_debug(self) -> bool:
         """What `set_debug` was given last."""
         return self._debug  # type: ignore[no-any-return]
 
     def set_debug(self, enabled: bool) -> None:
-        """Switch debug mode: checks of thread and arguments, birth places of handles, tasks and coroutines, slow callbacks.
+        """Switch debug mode: checks of threads and arguments, birth places of objects, slow callbacks.
 
-        The default follows ``-X dev`` and PYTHONASYNCIODEBUG. While the loop runs the switch counts from the next turn.
+        The default follows ``-X dev`` and PYTHONASYNCIODEBUG. In a running loop it counts from
+        the next turn.
         """
         self._debug = enabled
         self._guarded = bool(enabled) or self._closed
@@ -522,10 +530,12 @@ class Loop(asyncio.AbstractEventLoop):
         if not self._debug:
             return
         if method != "call_soon_threadsafe" and self._thread_id not in (None, threading.get_ident()):
-            raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
+            raise RuntimeError(
+                "Non-thread-safe operation invoked on an event loop other than the current one"
+            )
         errors.check_callback(callback, method)
 
-    # -- the other rooms, in the order of Python's documentation ----------------------------------------------------
+    # -- the other rooms, in the order of Python's documentation ---------------------------------------------
 
     create_future = tasks.create_future
     create_task = tasks.create_task
@@ -597,7 +607,7 @@ class SelectLoop(Loop):
 
 
 class BusyLoop(Loop):
-    """A `Loop` that polls its sockets in a circle and never sleeps: to be read and measured, not to be deployed."""
+    """A `Loop` that tries its sockets in a circle and never sleeps: to be read and measured, not deployed."""
 
     __slots__ = ()
     poller_name = "busy"
@@ -624,7 +634,8 @@ _loops: weakref.WeakSet[Loop] = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     for loop in list(_loops):
         if loop._signals is not None:
-            signal.set_wakeup_fd(-1)  # the socket pair is shared: signals of the child are not the parent's business
+            # The socket pair is shared: signals of the child are not the parent's business.
+            signal.set_wakeup_fd(-1)
         loop._after_fork()
 
 
@@ -644,4 +655,5 @@ def _forget_frames(handle: asyncio.Handle, count: int) -> None:
 
 
 def _is_debug_mode() -> bool:
-    return sys.flags.dev_mode or (not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG")))
+    asked = not sys.flags.ignore_environment and os.environ.get("PYTHONASYNCIODEBUG")
+    return sys.flags.dev_mode or bool(asked)

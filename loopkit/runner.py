@@ -1,9 +1,10 @@
-"""The front doors: everything by which a program, or a program's starter, gets a loop. All that depends on the version
-of Python's own front door is here.
+"""The front doors: everything by which a program, or a program's starter, gets a loop. All that depends on
+the version of Python's own front door is here.
 
-To 3.15 that door is the event loop policy (deprecated from 3.14, where touching a public policy name warns; the private
-names are silent). In 3.16 there are no policies: `asyncio.new_event_loop()` looks up `asyncio.unix_events.EventLoop` when it
-is called, so that replacing that class is what `install()` does there. `loop_factory=` works everywhere.
+To 3.15 that door is the event loop policy (deprecated from 3.14, where touching a public policy name warns;
+the private names are silent). In 3.16 there are no policies: `asyncio.new_event_loop()` looks up
+`asyncio.unix_events.EventLoop` when it is called, so that replacing that class is what `install()` does
+there. `loop_factory=` works everywhere.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -23,7 +26,7 @@ POLICIES_REMOVED = (3, 16)
 
 
 def new_event_loop() -> Loop:
-    """A new `loopkit.Loop`, on the poller named by the environment variable LOOPKIT_POLLER, else on the best there is.
+    """A new `loopkit.Loop`, on the poller that LOOPKIT_POLLER names, else on the best there is.
 
     Raises ValueError, with the names that would do, if LOOPKIT_POLLER names no poller.
     """
@@ -38,8 +41,8 @@ def run(
 ) -> T:
     """`asyncio.run` on a loopkit loop: run *main* to its end, then close generators, executor and loop.
 
-    *loop_factory* makes the loop (default: `new_event_loop`). Raises what *main* raises, and RuntimeError if a loop is
-    already running in this thread.
+    *loop_factory* makes the loop (default: `new_event_loop`). Raises what *main* raises, and RuntimeError if
+    a loop is already running in this thread.
     """
     if asyncio._get_running_loop() is not None:
         main.close()
@@ -51,8 +54,8 @@ def run(
 def install() -> None:
     """Make loopkit the default: every later `asyncio.run()` and `asyncio.new_event_loop()` uses it.
 
-    To Python 3.15 by setting the event loop policy (without the deprecation warning of 3.14), from 3.16 by replacing
-    `asyncio.EventLoop`. Child processes that are spawned, not forked, do not inherit it.
+    To Python 3.15 by setting the event loop policy (without the deprecation warning of 3.14), from 3.16 by
+    replacing `asyncio.EventLoop`. Child processes that are spawned, not forked, do not inherit it.
     """
     _install_for(sys.version_info[:2])
 
@@ -77,7 +80,7 @@ def policy_class() -> type[Any]:
     base = _policy_base(sys.version_info[:2])
 
     class EventLoopPolicy(base):  # type: ignore[misc,valid-type]
-        """For ``asyncio.set_event_loop_policy(loopkit.EventLoopPolicy())``: new loops are `loopkit.Loop` objects."""
+        """For ``asyncio.set_event_loop_policy(loopkit.EventLoopPolicy())``: new loops are `loopkit.Loop`."""
 
         def new_event_loop(self) -> asyncio.AbstractEventLoop:
             """A new `loopkit.Loop`."""

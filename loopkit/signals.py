@@ -1,28 +1,30 @@
 """Unix signals as callbacks of the loop.
 
-Facts. CPython's C-level handler may run at any instruction; all it does is to set a flag and, if there is a *wakeup fd*,
-to write the signal's number to it (one byte: an eventfd, which takes eight, will not do). The Python-level handler runs
-later, in the main thread only. So the bytes that arrive in a socket pair are the signals, in order, and reading them is
-an ordinary I/O event: the callback runs in a turn of the loop, where it may do whatever callbacks may do.
+Facts. CPython's C-level handler may run at any instruction; all it does is to set a flag and, if there is a
+*wakeup fd*, to write the signal's number to it (one byte: an eventfd, which takes eight, will not do). The
+Python-level handler runs later, in the main thread only. So the bytes that arrive in a socket pair are the
+signals, in order, and reading them is an ordinary I/O event: the callback runs in a turn of the loop, where
+it may do whatever callbacks may do.
 
 The pair is made when the first handler is added: most loops never need it, and only the main thread may.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import signal
 import socket
 import sys
 import warnings
 from asyncio.log import logger
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import is_coroutine
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
     from .loop import Loop
 
 
@@ -43,10 +45,10 @@ class SignalTable:
 
 
 def add_signal_handler(loop: Loop, sig: int, callback: Callable[..., Any], *args: Any) -> None:
-    """Call ``callback(*args)`` in the loop whenever the process receives signal number *sig*. Main thread only.
+    """Call ``callback(*args)`` in the loop whenever the process receives signal *sig*. Main thread only.
 
-    Raises TypeError if *callback* is a coroutine (function) or *sig* no int, ValueError if there is no such signal,
-    RuntimeError if it cannot be caught or this is not the main thread.
+    Raises TypeError if *callback* is a coroutine (function) or *sig* no int, ValueError if there is no such
+    signal, RuntimeError if it cannot be caught or this is not the main thread.
     """
     if is_coroutine(callback):
         raise TypeError("coroutines cannot be used with add_signal_handler()")

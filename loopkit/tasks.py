@@ -1,7 +1,7 @@
 """Futures, tasks and asynchronous generators: asyncio's own objects (the C ones), attached to this loop.
 
-Owns what a loop adds to them: the task factory, whose calling convention changed four times, and the hooks by which
-generators that were never exhausted get closed.
+Owns what a loop adds to them: the task factory, whose calling convention changed four times, and the hooks by
+which generators that were never exhausted get closed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import asyncio
 import sys
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from .loop import Loop
 
 T = TypeVar("T")
@@ -50,13 +51,14 @@ def _create_task_311(
     loop._check_closed()
     if loop._task_factory is None:
         return _own(asyncio.Task(coro, loop=loop, name=name, context=context))
-    task: Any = loop._task_factory(loop, coro) if context is None else loop._task_factory(loop, coro, context=context)
+    kwargs = {} if context is None else {"context": context}
+    task: Any = loop._task_factory(loop, coro, **kwargs)
     _set_name(task, name)
     return task  # type: ignore[no-any-return]
 
 
 def _create_task_3133(loop: Loop, coro: Coroutine[Any, Any, T], **kwargs: Any) -> asyncio.Task[T]:
-    """Schedule *coro* as a task; see `asyncio.loop.create_task`. Every keyword goes to the task or to its factory.
+    """Schedule *coro* as a task; see `asyncio.loop.create_task`. Every keyword goes to task or factory.
 
     Raises RuntimeError if the loop is closed.
     """
@@ -67,9 +69,14 @@ def _create_task_3133(loop: Loop, coro: Coroutine[Any, Any, T], **kwargs: Any) -
 
 
 def _create_task_3134(
-    loop: Loop, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **kwargs: Any
+    loop: Loop,
+    coro: Coroutine[Any, Any, T],
+    *,
+    name: str | None = None,
+    context: Context | None = None,
+    **kwargs: Any,
 ) -> asyncio.Task[T]:
-    """Schedule *coro* as a task; see `asyncio.loop.create_task`. A factory gets neither the name nor an absent context.
+    """Schedule *coro* as a task; see `asyncio.loop.create_task`. A factory gets no name and no None context.
 
     Raises RuntimeError if the loop is closed.
     """
@@ -107,7 +114,7 @@ def create_task_for(version: tuple[int, ...]) -> Callable[..., asyncio.Task[Any]
 create_task = create_task_for(sys.version_info[:3])
 
 
-# -- asynchronous generators --------------------------------------------------------------------------------------
+# -- asynchronous generators ---------------------------------------------------------------------------------
 
 
 def asyncgen_firstiter(loop: Loop, agen: AsyncGenerator[Any, Any]) -> None:
@@ -131,7 +138,8 @@ def asyncgen_finalizer(loop: Loop, agen: AsyncGenerator[Any, Any]) -> None:
 async def shutdown_asyncgens(loop: Loop) -> None:
     """Close every asynchronous generator that was started on this loop and is not exhausted.
 
-    Errors in their ``finally`` blocks go to the exception handler. Generators started afterwards give a ResourceWarning.
+    Errors in their ``finally`` blocks go to the exception handler. Generators started afterwards give a
+    ResourceWarning.
     """
     loop._asyncgens_shutdown_called = True
     closing = list(loop._asyncgens)

@@ -1,18 +1,23 @@
-"""The timer heap: which call is due next. Knows handles only by the two attributes it reads; knows nothing of the loop.
+"""The timer heap: which call is due next. Knows two attributes of handles, and nothing of the loop.
 
 Facts. A heap of tuples is compared in C; asyncio's heap of handles calls a Python `__lt__` for each of the
-log2(n) comparisons of a push. The middle member of `(when, seq, handle)` counts up, so that equal times fire in the
-order they were asked for (asyncio leaves that open, and its heap does not keep it) and handles are never compared.
+log2(n) comparisons of a push. The middle member of `(when, seq, handle)` counts up, so that equal times fire
+in the order they were asked for (asyncio leaves that open, and its heap does not keep it) and handles are
+never compared.
 
-Cancelling only marks: taking an entry out of the middle of a heap is linear. Almost every timer of a network program
-is a timeout that gets cancelled, so marked entries must not pile up: when they are the majority the heap is rebuilt
-from the rest. A rebuild of n entries comes after at least n/2 cancellations, hence constant work per cancellation.
+Cancelling only marks: taking an entry out of the middle of a heap is linear. Almost every timer of a network
+program is a timeout that gets cancelled, so marked entries must not pile up: when they are the majority the
+heap is rebuilt from the rest. A rebuild of n entries comes after at least n/2 cancellations, hence constant
+work per cancellation.
 """
 
 from __future__ import annotations
 
-import asyncio
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Below this many entries a rebuild is not worth its call.
 FEW = 64
@@ -60,7 +65,7 @@ class TimerHeap:
         return None
 
     def pop_due(self, end: float, seq: int) -> asyncio.TimerHandle | None:
-        """The oldest timer due before *end* that is no younger than entry number *seq*; None if there is none.
+        """The oldest timer due before *end* and no younger than entry number *seq*; None if there is none.
 
         The limit keeps a callback that asks for "now" again and again from holding the turn for ever.
         """

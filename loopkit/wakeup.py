@@ -1,17 +1,18 @@
-"""Waking a loop that sleeps in its poll, from another thread or from a signal handler. Knows nothing of the loop.
+"""Waking a loop that sleeps in its poll, from a thread or a signal handler. Knows nothing of the loop.
 
-Facts. A poll only ends early if a descriptor becomes ready. `eventfd(2)` is a counter with a descriptor: one write
-and one read of eight bytes, no buffer; where it is missing a socket pair does the same.
+Facts. A poll only ends early if a descriptor becomes ready. `eventfd(2)` is a counter with a descriptor: one
+write and one read of eight bytes, no buffer; where it is missing a socket pair does the same.
 
-Consequence. Between the wake-up and the moment the loop looks, further wake-ups say nothing new: `pending` swallows
-them, so that a thread that schedules 10,000 calls makes one system call. The order is what makes that safe. Others
-append to the ready queue first and look at `pending` second; the loop clears `pending` first and looks at its ready
-queue afterwards. Whoever finds `pending` set has appended before the loop looks.
+Consequence. Between the wake-up and the moment the loop looks, further wake-ups say nothing new: `pending`
+swallows them, so that a thread that schedules 10,000 calls makes one system call. The order is what makes
+that safe. Others append to the ready queue first and look at `pending` second; the loop clears `pending`
+first and looks at its ready queue afterwards. Whoever finds `pending` set has appended before the loop looks.
 
-It must also work from the loop's own thread: a signal handler of Python runs there while the poll is interrupted.
+It must also work from the loop's own thread: a signal handler of Python runs there while the poll is
+interrupted.
 
-The descriptor is wrapped in a file object: a thread that comes too late, after `close()`, must fail here and not write
-into whatever file has got the number by then.
+The descriptor is wrapped in a file object: a thread that comes too late, after `close()`, must fail here and
+not write into whatever file has got the number by then.
 """
 
 from __future__ import annotations

@@ -1,42 +1,45 @@
 """The fd table: who waits for which descriptor, what the poller has been told, and who owns the number.
 
 Facts
-- Telling epoll costs a system call (`epoll_ctl`). A protocol that pauses and resumes, or a coroutine that awaits
-  `sock_recv` again and again, would pay two for every message.
-- A program may close a descriptor that it watches, and the next `socket()` gets the same number. The kernel has then
-  forgotten what we believe it knows (see `pollers/epoll.py`, facts b and c).
+- Telling epoll costs a system call (`epoll_ctl`). A protocol that pauses and resumes, or a coroutine that
+  awaits `sock_recv` again and again, would pay two for every message.
+- A program may close a descriptor that it watches, and the next `socket()` gets the same number. The kernel
+  has then forgotten what we believe it knows (see `pollers/epoll.py`, facts b and c).
 
 Consequences
-- Two views are kept: *wanted* (the handles in `readers` and `writers`) and *armed* (the mask the poller has). They are
-  reconciled when it matters: a mask that is too small at once, a mask that is too large when the superfluous event comes.
-  So a paused transport or an idle `sock_recv` socket stays armed (`rest_read`), and re-arming it costs nothing.
-- Only sockets whose closing we would notice may stay armed: transports close their own, and for `sock_*` the socket
-  object itself is remembered (`lent`, weakly). Another object with the same number is a stranger, and the poller is asked.
-  Descriptors given to `add_reader` are disarmed as soon as they are let go: their owner may close them the next moment.
-- A poller's contrary answer is expected: `modify` answered by "unknown" becomes `register`, and the other way round.
-- An event that nobody wants and that cannot be switched off comes from a closed number whose file lives on in a dup or
-  a forked child. A new poller object, told everything anew, is the only cure (`rebuild`).
+- Two views are kept: *wanted* (the handles in `readers` and `writers`) and *armed* (the mask the poller has).
+  They are reconciled when it matters: a mask that is too small at once, a mask that is too large when the
+  superfluous event comes. So a paused transport or an idle `sock_recv` socket stays armed (`rest_read`), and
+  re-arming it costs nothing.
+- Only sockets whose closing we would notice may stay armed: transports close their own, and for `sock_*` the
+  socket object itself is remembered (`lent`, weakly). Another object with the same number is a stranger, and
+  the poller is asked. Descriptors given to `add_reader` are disarmed as soon as they are let go: their owner
+  may close them the next moment.
+- A poller's contrary answer is expected: `modify` answered by "unknown" becomes `register`, and the other way
+  round.
+- An event that nobody wants and that cannot be switched off comes from a closed number whose file lives on in
+  a dup or a forked child. A new poller object, told everything anew, is the only cure (`rebuild`).
 
-Rejected: counting generations per number (it misses closings we are not told of), and edge-triggered entries for `sock_*`
-(no saving over what is done here, and a second kind of entry to reason about).
+Rejected: counting generations per number (it misses closings we are not told of), and edge-triggered entries
+for `sock_*` (no saving over what is done here, and a second kind of entry to reason about).
 
-`stale` holds the numbers that were let go since the last poll: what that poll reported for them was meant for the old
-user of the number, not for one who came during the same turn.
+`stale` holds the numbers that were let go since the last poll: what that poll reported for them was meant for
+the old user of the number, not for one who came during the same turn.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import weakref
-from collections.abc import Callable
 from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any
 
-from .pollers import Poller
-
 if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable
+
     from .loop import Loop
+    from .pollers import Poller
 
 
 class Watches:
@@ -52,17 +55,18 @@ class Watches:
         self.lent: dict[int, weakref.ref[socket.socket]] = {}
         #: Descriptors that belong to a transport or a server of this loop.
         self.owners: dict[int, Any] = {}
-        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by identity.
+        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
+        #: identity.
         self.objects: dict[int, object] = {}
         self.stale: set[int] = set()
         self.poller = poller(self.owners)
         #: The poller's own method, at hand for the turn.
         self.poll = self.poller.poll
 
-    # -- wanting ------------------------------------------------------------------------------------------------
+    # -- wanting ---------------------------------------------------------------------------------------------
 
     def watch_read(self, fd: int, handle: asyncio.Handle, sock: socket.socket | None = None) -> None:
-        """Have *handle* called whenever *fd* is readable. *sock*: may be left armed for this socket object later.
+        """Have *handle* called whenever *fd* is readable. *sock*: may later be left armed for this object.
 
         Raises what the poller raises (OSError, ValueError past its limit); nothing is then watched.
         """
@@ -105,7 +109,8 @@ class Watches:
     def rest_read(self, fd: int, sock: socket.socket | None = None) -> None:
         """Stop calling for *fd* readable, but leave it armed: its user is likely to come back.
 
-        *sock* names the foreign socket it is left armed for; a transport, which closes its own descriptor, has none.
+        *sock* names the foreign socket it is left armed for; a transport, which closes its own descriptor,
+        has none.
         """
         if self.readers.pop(fd, None) is not None and fd not in self.writers:
             self.stale.add(fd)
@@ -120,7 +125,7 @@ class Watches:
         if fd in self.armed:
             self.settle(fd)
 
-    # -- arming -------------------------------------------------------------------------------------------------
+    # -- arming ----------------------------------------------------------------------------------------------
 
     def _trusted(self, fd: int, sock: socket.socket | None) -> bool:
         """Whether what we believe to be armed for *fd* was armed for its present user."""
@@ -156,7 +161,7 @@ class Watches:
         return (POLLIN if fd in self.readers else 0) | (POLLOUT if fd in self.writers else 0)
 
     def settle(self, fd: int) -> bool:
-        """Tell the poller no more than what is wanted of *fd*. False if the poller does not know *fd* as we do."""
+        """Tell the poller only what is wanted of *fd*. False if the poller does not know *fd* as we do."""
         wanted = self._wanted(fd)
         try:
             if wanted:
@@ -178,13 +183,13 @@ class Watches:
         if not self.settle(fd):
             self.rebuild()
 
-    # -- the poller's life ----------------------------------------------------------------------------------------
+    # -- the poller's life -----------------------------------------------------------------------------------
 
     def rebuild(self) -> None:
         """Go on with a new poller object that is told everything anew.
 
-        After a fork, where the old one is shared with the parent and must not be touched; and when the old one reports
-        a descriptor that cannot be unregistered.
+        After a fork, where the old one is shared with the parent and must not be touched; and when the old
+        one reports a descriptor that cannot be unregistered.
         """
         kind = type(self.poller)
         self.poller.close()
@@ -211,14 +216,15 @@ class Watches:
         self.poller.close()
 
 
-# -- the public methods -----------------------------------------------------------------------------------------------
+# -- the public methods --------------------------------------------------------------------------------------
 
 
 def add_reader(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-    """Call ``callback(*args)`` whenever *fd* (a number, or an object with ``fileno()``) is readable or broken.
+    """Call ``callback(*args)`` whenever *fd* (number or object with ``fileno()``) is readable or broken.
 
-    Replaces a reader that is already there. Raises ValueError for what is no open descriptor or beyond the poller's
-    limit, RuntimeError if a transport of this loop uses it, PermissionError for a regular file under epoll.
+    Replaces a reader that is already there. Raises ValueError for what is no open descriptor or beyond the
+    poller's limit, RuntimeError if a transport of this loop uses it, PermissionError for a regular file under
+    epoll.
     """
     number = _free_number(loop, fd)
     loop._check_closed()
@@ -273,7 +279,9 @@ def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
     """Raise RuntimeError if *fd* belongs to a transport of this loop that is not closing."""
     owner = loop._watches.owners.get(fd)
     if owner is not None and not owner.is_closing():
-        raise RuntimeError(f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}")
+        raise RuntimeError(
+            f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}"
+        )
 
 
 def _free_number(loop: Loop, fd: Any) -> int:

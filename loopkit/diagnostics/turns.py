@@ -2,8 +2,8 @@
 
 Rule: whatever order callbacks have here they have there. A test runs the same programs under both.
 
-Each call goes through `Handle._run`, which tools replace in order to time callbacks, and is timed itself: one that takes
-longer than `slow_callback_duration` seconds is logged, with what it was.
+Each call goes through `Handle._run`, which tools replace in order to time callbacks, and is timed itself: one
+that takes longer than `slow_callback_duration` seconds is logged, with what it was.
 """
 
 from __future__ import annotations

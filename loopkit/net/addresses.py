@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..loop import Loop
 
 #: (family, type, proto, canonname, sockaddr), as `socket.getaddrinfo` returns them.
@@ -17,9 +18,15 @@ PROTO = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPRO
 
 
 async def ensure_resolved(
-    loop: Loop, address: Sequence[Any], *, family: int = 0, type: int = socket.SOCK_STREAM, proto: int = 0, flags: int = 0
+    loop: Loop,
+    address: Sequence[Any],
+    *,
+    family: int = 0,
+    type: int = socket.SOCK_STREAM,
+    proto: int = 0,
+    flags: int = 0,
 ) -> list[AddrInfo]:
-    """The meanings of *address*, (host, port, ...): by itself if it is numeric, else by the loop's `getaddrinfo`."""
+    """The meanings of *address*, (host, port, ...): its own if it is numeric, else the resolver's."""
     host, port = address[:2]
     literal = numeric(host, port, family, type, proto, *address[2:])
     if literal is not None:
@@ -68,9 +75,7 @@ def interleave(infos: Sequence[AddrInfo], first: int) -> list[AddrInfo]:
     if first > 1:
         ordered += lists[0][: first - 1]
         del lists[0][: first - 1]
-    ordered += [
-        info for infos in itertools.zip_longest(*lists) for info in infos if info is not None
-    ]
+    ordered += [info for infos in itertools.zip_longest(*lists) for info in infos if info is not None]
     return ordered
 
 
@@ -88,6 +93,6 @@ def set_reuse_port(sock: socket.socket) -> None:
 
 def set_no_delay(sock: socket.socket) -> None:
     """Send small writes of a TCP socket without waiting for the acknowledgement of earlier ones."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
-        if sock.proto in (0, socket.IPPROTO_TCP):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    is_stream = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+    if is_stream and sock.proto in (0, socket.IPPROTO_TCP):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,7 +1,7 @@
-"""Outgoing connections, and the step that all connections share: from a connected socket to a transport and a protocol.
+"""Outgoing connections, and the step they all share: from a connected socket to a transport.
 
-Happy eyeballs (RFC 8305): a host with several addresses is tried address after address, each attempt starting when the
-previous one has failed or a delay has passed; the first to succeed wins and the others are given up.
+Happy eyeballs (RFC 8305): a host with several addresses is tried address after address, each attempt starting
+when the previous one has failed or a delay has passed; the first to succeed wins and the others are given up.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import os
 import socket
 import sys
 from asyncio.log import logger
-from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import tls
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
-from . import addresses, sockets
-from .addresses import AddrInfo
+from . import addresses
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ..loop import Loop
+    from .addresses import AddrInfo
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -48,8 +49,9 @@ async def create_connection(
 ) -> tuple[asyncio.Transport, P]:
     """Connect to a TCP server, or take over the connected stream socket *sock*: (transport, protocol).
 
-    *happy_eyeballs_delay* (seconds), *interleave* and *all_errors* work on every Python. Raises ValueError for arguments
-    that contradict each other, OSError if no address could be connected (with *all_errors* an ExceptionGroup of the causes).
+    *happy_eyeballs_delay* (seconds), *interleave* and *all_errors* work on every Python. Raises ValueError
+    for arguments that contradict each other, OSError if no address could be connected (with *all_errors* an
+    ExceptionGroup of the causes).
     """
     if server_hostname is not None and not ssl:
         raise ValueError("server_hostname is only meaningful with ssl")
@@ -80,11 +82,24 @@ async def create_connection(
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
 
     transport, protocol = await connected(
-        loop, sock, own, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+        loop,
+        sock,
+        own,
+        protocol_factory,
+        ssl,
+        server_hostname,
+        False,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
     )
     if loop._debug:
         logger.debug(
-            "%r connected to %s:%r: (%r, %r)", transport.get_extra_info("socket"), host, port, transport, protocol
+            "%r connected to %s:%r: (%r, %r)",
+            transport.get_extra_info("socket"),
+            host,
+            port,
+            transport,
+            protocol,
         )
     return transport, protocol
 
@@ -102,8 +117,8 @@ async def create_unix_connection(
 ) -> tuple[asyncio.Transport, P]:
     """Connect to the Unix stream socket at *path*, or take over the connected *sock*: (transport, protocol).
 
-    Raises ValueError for arguments that contradict each other, OSError if nobody listens there. A listener whose queue is
-    full is tried again until it takes us (asyncio believes itself connected then).
+    Raises ValueError for arguments that contradict each other, OSError if nobody listens there. A listener
+    whose queue is full is tried again until it takes us (asyncio believes itself connected then).
     """
     if ssl and server_hostname is None:
         raise ValueError("you have to pass server_hostname when using ssl")
@@ -126,7 +141,15 @@ async def create_unix_connection(
             raise ValueError("no path and sock were specified")
         check_unix_stream(sock)
     return await connected(
-        loop, sock, own, protocol_factory, ssl, server_hostname, False, ssl_handshake_timeout, ssl_shutdown_timeout
+        loop,
+        sock,
+        own,
+        protocol_factory,
+        ssl,
+        server_hostname,
+        False,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
     )
 
 
@@ -166,9 +189,10 @@ async def connected(
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> tuple[asyncio.Transport, P]:
-    """A transport on the connected *sock*, and its protocol. If the factory fails *sock* is closed, if it is our *own*.
+    """A transport on the connected *sock*, and its protocol. If the factory fails, an *own* sock is closed.
 
-    In this order, as under asyncio: `connection_made`, then our caller resumes, then the first `data_received`.
+    In this order, as under asyncio: `connection_made`, then our caller resumes, then the first
+    `data_received`.
     """
     sock.setblocking(False)
     try:
@@ -179,7 +203,8 @@ async def connected(
         raise
     ensure_no_transport(loop, sock.fileno(), sock)
     try:
-        extra: dict[str, Any] = {"peername": sock.getpeername()}  # now: a peer that resets takes its name with it
+        # Now: a peer that resets takes its name with it.
+        extra: dict[str, Any] = {"peername": sock.getpeername()}
     except OSError:
         extra = {"peername": None}
     waiter = loop.create_future()
@@ -232,10 +257,12 @@ def check_unix_stream(sock: socket.socket) -> None:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
 
 
-# -- one address of several ---------------------------------------------------------------------------------------------
+# -- one address of several ----------------------------------------------------------------------------------
 
 
-async def _resolve(loop: Loop, address: tuple[Any, Any], family: int, proto: int, flags: int) -> list[AddrInfo]:
+async def _resolve(
+    loop: Loop, address: tuple[Any, Any], family: int, proto: int, flags: int
+) -> list[AddrInfo]:
     infos = await addresses.ensure_resolved(loop, address, family=family, proto=proto, flags=flags)
     if not infos:
         raise OSError("getaddrinfo() returned empty list")
@@ -278,7 +305,7 @@ async def _connect_any(
 async def _connect_one(
     loop: Loop, info: AddrInfo, local_infos: Sequence[AddrInfo] | None, failures: list[list[OSError]]
 ) -> socket.socket:
-    """A socket connected to one address. Its errors also go to *failures*, in the order in which attempts began."""
+    """A socket connected to one address. Its errors also go to *failures*, in the order of the attempts."""
     mine: list[OSError] = []
     failures.append(mine)
     family, kind, proto, _, address = info
@@ -301,7 +328,9 @@ async def _connect_one(
         del mine, failures
 
 
-def _bind_any(sock: socket.socket, family: int, local_infos: Sequence[AddrInfo], failures: list[OSError]) -> None:
+def _bind_any(
+    sock: socket.socket, family: int, local_infos: Sequence[AddrInfo], failures: list[OSError]
+) -> None:
     for local_family, _, _, _, address in local_infos:
         if local_family != family:
             continue
@@ -310,7 +339,9 @@ def _bind_any(sock: socket.socket, family: int, local_infos: Sequence[AddrInfo],
             return
         except OSError as exc:
             failures.append(
-                OSError(exc.errno, f"error while attempting to bind on address {address!r}: {str(exc).lower()}")
+                OSError(
+                    exc.errno, f"error while attempting to bind on address {address!r}: {str(exc).lower()}"
+                )
             )
     if failures:
         raise failures.pop()

@@ -1,14 +1,17 @@
 """Servers: listening sockets, and what happens when somebody knocks.
 
 Facts about accepting
-- A listening socket is readable while its queue is not empty. One event may stand for many connections, so that `accept`
-  is called until it would block, but no more often than the queue is long: others want their turn.
-- Linux hands options of the listening socket down to what it accepts: TCP_NODELAY is set once, on the listener.
-- Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), the connection stays in the queue and the listener stays
-  readable: going on would burn the processor and flood the log. It is reported once, and accepting rests for a second.
+- A listening socket is readable while its queue is not empty. One event may stand for many connections, so
+  that `accept` is called until it would block, but no more often than the queue is long: others want their
+  turn.
+- Linux hands options of the listening socket down to what it accepts: TCP_NODELAY is set once, on the
+  listener.
+- Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), the connection stays in the queue and the
+  listener stays readable: going on would burn the processor and flood the log. It is reported once, and
+  accepting rests for a second.
 
-No task, no future and no extra turn stands between `accept` and `connection_made`. Each connection runs in its own copy of
-the context the server was created in.
+No task, no future and no extra turn stands between `accept` and `connection_made`. Each connection runs in
+its own copy of the context the server was created in.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import remove, stat as os_stat
+from os import remove
+from os import stat as os_stat
 from typing import TYPE_CHECKING, Any
 
 from .. import errors, tls
@@ -93,7 +97,7 @@ class Server(asyncio.Server):
         """The listening sockets; empty once closed."""
         return tuple(map(TransportSocket, self._sockets or ()))
 
-    # -- serving ----------------------------------------------------------------------------------------------------
+    # -- serving ---------------------------------------------------------------------------------------------
 
     def _start_serving(self) -> None:
         if self._serving or self._sockets is None:
@@ -115,7 +119,7 @@ class Server(asyncio.Server):
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled or closed, and then close the server; always ends in CancelledError.
+        """Accept connections until cancelled or closed, then close; always ends in CancelledError.
 
         Raises RuntimeError if the server is closed or somebody awaits this already.
         """
@@ -167,7 +171,7 @@ class Server(asyncio.Server):
             self._loop.call_later(ACCEPT_RETRY_DELAY, self._listen, listener)
 
     def _welcome(self, sock: socket.socket, address: Any) -> None:
-        """Make a protocol and a transport for a new connection. An error ends that connection and no other."""
+        """Make protocol and transport for a new connection. An error ends that connection and no other."""
         loop, context, protocol = self._loop, self._context.copy(), None
         try:
             protocol = context.run(self._protocol_factory)
@@ -203,10 +207,12 @@ class Server(asyncio.Server):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            errors.callback_failed(loop, loop._new_handle(protocol.connection_made, (transport,), context), exc)
+            errors.callback_failed(
+                loop, loop._new_handle(protocol.connection_made, (transport,), context), exc
+            )
         transport._begin(None)
 
-    # -- ending -----------------------------------------------------------------------------------------------------
+    # -- ending ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop accepting and close the listening sockets; connections go on. Idempotent."""
@@ -223,7 +229,7 @@ class Server(asyncio.Server):
             self._wake_waiters()
 
     def close_clients(self) -> None:
-        """Close every connection, after what it has buffered is sent (`asyncio.Server` has this from 3.13)."""
+        """Close every connection, after sending what it has buffered (`asyncio.Server`: from 3.13)."""
         for transport in list(self._clients):
             transport.close()
 
@@ -303,10 +309,10 @@ async def create_server(
     ssl_shutdown_timeout: float | None = None,
     start_serving: bool = True,
 ) -> Server:
-    """Listen for TCP connections on *host* (several: an iterable; all: None or "") and *port*, or on the bound *sock*.
+    """Listen for TCP on *host* (several: an iterable; all: None or "") and *port*, or on the bound *sock*.
 
-    *keep_alive* works on every Python. Raises ValueError or TypeError for arguments that contradict each other, OSError if
-    an address cannot be bound.
+    *keep_alive* works on every Python. Raises ValueError or TypeError for arguments that contradict each
+    other, OSError if an address cannot be bound.
     """
     _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
     if sock is not None:
@@ -325,7 +331,9 @@ async def create_server(
     for listener in sockets:
         listener.setblocking(False)
         addresses.set_no_delay(listener)
-    server = Server(loop, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
+    server = Server(
+        loop, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout
+    )
     return await _started(loop, server, start_serving)
 
 
@@ -345,9 +353,9 @@ async def create_unix_server(
 ) -> Server:
     """Listen for connections to the Unix socket *path*, or on the bound *sock*.
 
-    A stale socket file at *path* is replaced. *cleanup_socket* removes the file on close (default from Python 3.13),
-    *mode* sets its permission bits (asyncio: 3.16); both work on every Python. Raises ValueError or TypeError for arguments
-    that contradict each other, OSError if the path cannot be bound.
+    A stale socket file at *path* is replaced. *cleanup_socket* removes the file on close (default from Python
+    3.13), *mode* sets its permission bits (asyncio: 3.16); both work on every Python. Raises ValueError or
+    TypeError for arguments that contradict each other, OSError if the path cannot be bound.
     """
     _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
     if path is not None:
@@ -432,7 +440,11 @@ def _bind(
                 # A combination the system does not have (no IPv6, say).
                 if loop._debug:
                     logger.warning(
-                        "create_server() failed to create socket.socket(%r, %r, %r)", family, kind, proto, exc_info=True
+                        "create_server() failed to create socket.socket(%r, %r, %r)",
+                        family,
+                        kind,
+                        proto,
+                        exc_info=True,
                     )
                 continue
             sockets.append(sock)
@@ -443,7 +455,8 @@ def _bind(
             if keep_alive:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
             if family == socket.AF_INET6:
-                # Linux would listen on both families, and the IPv4 socket of the same server would be "in use".
+                # Linux would listen on both families, and the IPv4 socket of the same server would be "in
+                # use".
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
             try:
                 sock.bind(address)

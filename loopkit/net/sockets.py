@@ -1,10 +1,12 @@
 """The `sock_*` operations: one non-blocking call on a socket of the program's, awaited. HOT.
 
-Each tries first: data is often there already, and then nothing has to be waited for, nor does the loop get a turn. What
-would block waits for the descriptor with a one-shot reader or writer that makes the same call again.
+Each tries first: data is often there already, and then nothing has to be waited for, nor does the loop get a
+turn. What would block waits for the descriptor with a one-shot reader or writer that makes the same call
+again.
 
-A reader stays armed in the poller when its operation is done (`Watches.rest_read`), bound to the socket object: a coroutine
-that receives in a loop makes no `epoll_ctl` after the first time. A writer is disarmed: a socket is writable nearly always.
+A reader stays armed in the poller when its operation is done (`Watches.rest_read`), bound to the socket
+object: a coroutine that receives in a loop makes no `epoll_ctl` after the first time. A writer is disarmed: a
+socket is writable nearly always.
 """
 
 from __future__ import annotations
@@ -13,18 +15,20 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..watches import ensure_no_transport
 from .addresses import ensure_resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..loop import Loop
 
 AGAIN = (BlockingIOError, InterruptedError)
 
-#: How long to wait, in seconds, before knocking again at a Unix listener whose queue is full: first, and at most.
+#: How long to wait, in seconds, before knocking again at a Unix listener whose queue is full: first, and at
+#: most.
 KNOCK = (0.001, 0.1)
 
 
@@ -39,7 +43,7 @@ async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
 
 
 async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
-    """Receive into the writable buffer *buf*; the number of bytes received. Raises what ``sock.recv_into`` raises."""
+    """Receive into the buffer *buf*; the number of bytes received. Raises what ``sock.recv_into`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
     try:
@@ -49,7 +53,7 @@ async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
 
 
 async def sock_recvfrom(loop: Loop, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
-    """Receive a datagram of at most *bufsize* bytes: (data, sender's address). Raises what ``sock.recvfrom`` raises."""
+    """Receive a datagram of up to *bufsize* bytes: (data, address). Raises what ``sock.recvfrom`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
     try:
@@ -59,7 +63,7 @@ async def sock_recvfrom(loop: Loop, sock: socket.socket, bufsize: int) -> tuple[
 
 
 async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
-    """Receive a datagram of at most *nbytes* bytes (0: as many as fit) into *buf*: (number of bytes, sender's address)."""
+    """Receive a datagram of at most *nbytes* bytes (0: what fits) into *buf*: (number of bytes, address)."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
     nbytes = nbytes or len(buf)
@@ -92,7 +96,7 @@ async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) 
 
 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
-    """Accept a connection: (a non-blocking socket, the peer's address). Raises what ``sock.accept`` raises."""
+    """Accept a connection: (non-blocking socket, peer's address). Raises what ``sock.accept`` raises."""
     check(loop, sock)
     try:
         return accept(sock)
@@ -117,13 +121,14 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
         except AGAIN as exc:
             if sock.family != socket.AF_UNIX or exc.errno != errno.EAGAIN:
                 break  # on its way
-        # unix(7): the listener's queue is full, nothing is on its way, and nobody will tell us when there is room.
+        # unix(7): the listener's queue is full, nothing is on its way, and nobody will tell us when there is
+        # room.
         await asyncio.sleep(pause)
         pause = min(2 * pause, longest)
     await when_writable(loop, sock, check_connected, sock, address)
 
 
-# -- what is called, now or when the descriptor is ready ----------------------------------------------------------------
+# -- what is called, now or when the descriptor is ready -----------------------------------------------------
 
 
 def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
@@ -152,11 +157,11 @@ def check(loop: Loop, sock: socket.socket) -> None:
         raise ValueError("the socket must be non-blocking")
 
 
-# -- waiting --------------------------------------------------------------------------------------------------------------
+# -- waiting -------------------------------------------------------------------------------------------------
 
 
 async def when_readable(loop: Loop, sock: socket.socket, call: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``call(*args)`` once it does not raise BlockingIOError any more, tried when *sock* is readable."""
+    """The result of ``call(*args)`` once it does not raise BlockingIOError, tried when *sock* is readable."""
     fd = sock.fileno()
     ensure_no_transport(loop, fd)
     tables = loop._watches
@@ -175,7 +180,7 @@ async def when_readable(loop: Loop, sock: socket.socket, call: Callable[..., Any
 
 
 async def when_writable(loop: Loop, sock: socket.socket, call: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``call(*args)`` once it does not raise BlockingIOError any more, tried when *sock* is writable."""
+    """The result of ``call(*args)`` once it does not raise BlockingIOError, tried when *sock* is writable."""
     fd = sock.fileno()
     ensure_no_transport(loop, fd)
     tables = loop._watches

@@ -16,21 +16,23 @@ The contract, in words. A poller is a class with one argument and seven members,
 ``close()``
     Give the kernel object back. Idempotent.
 
-Masks are those of ``select.poll``; on Linux each ``EPOLL*`` bit is equal to its ``POLL*`` twin, so that no poller
-translates anything. An error or a hang-up (``POLLERR``, ``POLLHUP``, ``POLLNVAL``) is reported whatever the mask
-says, and wakes both the reader and the writer of a descriptor.
+Masks are those of ``select.poll``; on Linux each ``EPOLL*`` bit is equal to its ``POLL*`` twin, so that no
+poller translates anything. An error or a hang-up (``POLLERR``, ``POLLHUP``, ``POLLNVAL``) is reported
+whatever the mask says, and wakes both the reader and the writer of a descriptor.
 """
 
 from __future__ import annotations
 
 import os
 import select as kernel  # our own submodule will take the plain name
-from collections.abc import Container
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .busy import BusyPoller
 from .poll import PollPoller
 from .select import SelectPoller
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 __all__ = ["POLLERS", "BusyPoller", "PollPoller", "Poller", "SelectPoller", "best", "named"]
 
@@ -77,4 +79,6 @@ def named(name: str | None) -> type[Poller]:
         return POLLERS[wanted]
     except KeyError:
         source = "poller" if name is not None else "LOOPKIT_POLLER"
-        raise ValueError(f"{source}: no poller is called {wanted!r}; choose one of {', '.join(POLLERS)}") from None
+        raise ValueError(
+            f"{source}: no poller is called {wanted!r}; choose one of {', '.join(POLLERS)}"
+        ) from None

@@ -2,26 +2,32 @@
 
 Some facts about polling in a circle
 
-a) It is the first model of every course on network programming: set the sockets non-blocking and try each one in
-   turn. It needs no facility of the kernel but ``EAGAIN``.
-b) It burns one processor while nothing happens, and with n connections it makes n failing system calls a round.
-   ``loopkit bench echo`` puts a number on both. It is here to be read and measured, not to be deployed.
-c) Trying is only safe where the try cannot block and changes nothing when it fails. That is so for the sockets of
-   loopkit's own transports: *owned* says which. A callback given to ``add_reader`` may call a blocking ``recv`` on
-   the strength of our word, a connecting socket that is "reported" writable would be believed connected, and a pipe
-   that is "reported" readable would be believed hung up. Such descriptors are confirmed by a poll with a zero timeout.
+a) It is the first model of every course on network programming: set the sockets non-blocking and try each one
+   in turn. It needs no facility of the kernel but ``EAGAIN``.
+b) It burns one processor while nothing happens, and with n connections it makes n failing system calls a
+   round. ``loopkit bench echo`` puts a number on both. It is here to be read and measured, not to be
+   deployed.
+c) Trying is only safe where the try cannot block and changes nothing when it fails. That is so for the
+   sockets of loopkit's own transports: *owned* says which. A callback given to ``add_reader`` may call a
+   blocking ``recv`` on the strength of our word, a connecting socket that is "reported" writable would be
+   believed connected, and a pipe that is "reported" readable would be believed hung up. Such descriptors are
+   confirmed by a poll with a zero timeout.
 
-Timers stay exact: a round never waits, so that the loop looks at its clock all the time. It does offer the processor to
-others (``sched_yield``): an executor's thread, or the very client we are waiting for, may need it.
+Timers stay exact: a round never waits, so that the loop looks at its clock all the time. It does offer the
+processor to others (``sched_yield``): an executor's thread, or the very client we are waiting for, may need
+it.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Container
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
 from os import fstat, sched_yield
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 class BusyPoller:

@@ -5,18 +5,22 @@ Some facts about poll
 a) ``poll(2)`` takes an array of (fd, wanted, got) and walks all of it, twice: a call costs what is *watched*.
 b) There is no limit on descriptor numbers, and every Unix has it: the choice where epoll is missing.
 c) A closed descriptor is not dropped: it is reported as ``POLLNVAL`` on every call until it is unregistered.
-d) The list is ours (CPython keeps it in the ``select.poll`` object), so ``register`` and ``modify`` are dictionary
-   operations, not system calls; forgetting to unregister cannot confuse the kernel, and fork() shares nothing.
-e) Timeouts are whole milliseconds. They are rounded up: a timer must not fire early, nor may the last fraction of
-   a millisecond be spent spinning.
+d) The list is ours (CPython keeps it in the ``select.poll`` object), so ``register`` and ``modify`` are
+   dictionary operations, not system calls; forgetting to unregister cannot confuse the kernel, and fork()
+   shares nothing.
+e) Timeouts are whole milliseconds. They are rounded up: a timer must not fire early, nor may the last
+   fraction of a millisecond be spent spinning.
 f) Regular files are always ready, without an error.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Container
 from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 class PollPoller:

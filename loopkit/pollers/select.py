@@ -2,13 +2,13 @@
 
 Some facts about select
 
-a) ``select(2)`` takes sets of 1,024 bits (``FD_SETSIZE``, fixed when the C library was built). A descriptor above
-   1023 cannot be expressed: it is refused here, at registration, where the message can say what to do, and not in
-   the middle of a poll, where it would stop every other connection.
-b) The kernel overwrites the sets with its answer, and examines every number up to the highest: a call costs the
-   *highest* descriptor, and CPython builds and takes apart the sets in Python lists besides.
-c) One closed descriptor makes the whole call fail with ``EBADF``. We then look for the dead ones and report them as
-   ``POLLNVAL``, as poll would, so that one careless program part does not stop the loop.
+a) ``select(2)`` takes sets of 1,024 bits (``FD_SETSIZE``, fixed when the C library was built). A descriptor
+   above 1023 cannot be expressed: it is refused here, at registration, where the message can say what to do,
+   and not in the middle of a poll, where it would stop every other connection.
+b) The kernel overwrites the sets with its answer, and examines every number up to the highest: a call costs
+   the *highest* descriptor, and CPython builds and takes apart the sets in Python lists besides.
+c) One closed descriptor makes the whole call fail with ``EBADF``. We then look for the dead ones and report
+   them as ``POLLNVAL``, as poll would, so that one careless program part does not stop the loop.
 d) Hang-ups and errors have no bits of their own: the descriptor simply becomes readable, and writable.
 e) The exceptional set (urgent data) is not used; asyncio has no callback for it.
 """
@@ -16,11 +16,14 @@ e) The exceptional set (urgent data) is not used; asyncio has no callback for it
 from __future__ import annotations
 
 import select
-from collections.abc import Container
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
 from os import fstat
 from select import POLLIN, POLLNVAL, POLLOUT
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 FD_SETSIZE = 1024
 

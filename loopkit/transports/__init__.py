@@ -1,4 +1,5 @@
 """Transports: what stands between a protocol and a descriptor.
 
-`base.py` closing and extra information; `flow.py` water marks; `stream.py` TCP and Unix streams; `datagram.py`; `pipe.py`.
+`base.py` closing and extra information; `flow.py` water marks; `stream.py` TCP and Unix streams;
+`datagram.py`; `pipe.py`.
 """

@@ -1,25 +1,27 @@
-"""What every transport on a socket has: an owner's entry in the fd table, a way to end, and something to say about itself.
+"""What every transport on a socket has: an entry in the fd table, a way to end, something to say of itself.
 
-Rule: a transport owns its descriptor from its creation to `_call_connection_lost`; nobody else closes it, and it is out of
-the poller before it is closed.
+Rule: a transport owns its descriptor from its creation to `_call_connection_lost`; nobody else closes it, and
+it is out of the poller before it is closed.
 
-Life. `connection_made` comes first and `connection_lost` last, each exactly once, both as calls of their own through the
-ready queue. `close()` sends what is buffered first, `abort()` does not; after either the protocol hears nothing but
-`connection_lost`. Everything a protocol hears is called in one context, a copy of the one the connection was made in.
+Life. `connection_made` comes first and `connection_lost` last, each exactly once, both as calls of their own
+through the ready queue. `close()` sends what is buffered first, `abort()` does not; after either the protocol
+hears nothing but `connection_lost`. Everything a protocol hears is called in one context, a copy of the one
+the connection was made in.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import warnings
 from asyncio.log import logger
 from asyncio.trsock import TransportSocket
-from collections.abc import Callable
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from contextvars import Context
+
     from ..loop import Loop
     from ..net.serve import Server
 
@@ -69,7 +71,7 @@ class SocketTransport(asyncio.BaseTransport):
         if server is not None:
             server._attach(self)
 
-    # -- what it says about itself --------------------------------------------------------------------------------
+    # -- what it says about itself ---------------------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """``socket`` (an `asyncio.trsock.TransportSocket`), ``sockname``, ``peername``, or *default*."""
@@ -105,7 +107,7 @@ class SocketTransport(asyncio.BaseTransport):
         """The protocol in use."""
         return self._protocol  # type: ignore[no-any-return]
 
-    # -- reading --------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def is_reading(self) -> bool:
         """True unless closing or paused."""
@@ -148,7 +150,7 @@ class SocketTransport(asyncio.BaseTransport):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    # -- ending ---------------------------------------------------------------------------------------------------
+    # -- ending ----------------------------------------------------------------------------------------------
 
     def is_closing(self) -> bool:
         """True once `close()` or `abort()` was called, or the connection was lost."""
@@ -212,7 +214,8 @@ class SocketTransport(asyncio.BaseTransport):
         self._lost += 1
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        # Without an owner's entry (the loop was closed) nobody else can tell that the program forgot to close it.
+        # Without an owner's entry (the loop was closed) nobody else can tell that the program forgot to close
+        # it.
         sock: socket.socket | None = getattr(self, "_sock", None)
         if sock is not None and sock.fileno() != -1:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)

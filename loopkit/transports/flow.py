@@ -1,7 +1,7 @@
 """Flow control of the writing side: water marks, and who is told.
 
-A protocol is paused when more than `high` bytes are waiting to be sent, and resumed when no more than `low` are. Errors in
-its `pause_writing` and `resume_writing` are reported and change nothing else.
+A protocol is paused when more than `high` bytes are waiting to be sent, and resumed when no more than `low`
+are. Errors in its `pause_writing` and `resume_writing` are reported and change nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def limits(high: int | None, low: int | None) -> tuple[int, int]:
 
 
 class WriteFlow:
-    """A mixin for transports that keep unsent data: `_protocol`, `_loop` and `get_write_buffer_size` are theirs."""
+    """A mixin for transports that keep unsent data; `_protocol` and `get_write_buffer_size` are theirs."""
 
     __slots__ = ()
 

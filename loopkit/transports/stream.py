@@ -1,25 +1,27 @@
-"""Stream transports: TCP and Unix connections. HOT: `on_readable` is the one frame between the poller and the protocol.
+"""Stream transports: TCP and Unix. HOT: `on_readable` is the one frame between poller and protocol.
 
 Some facts about reading and writing a stream
 
-a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block from mmap and
-   returns it with munmap: three system calls a message, more than everything else together. 64 KiB stay clear of that, and
-   one event reads at most so much: a flood on one connection does not starve the others.
-b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before anything is
-   queued, and the poller is only asked to watch for writing when the kernel said "not now".
-c) With TCP_NODELAY, which interactive protocols need, every `send` is a packet. A header and a body written one after the
-   other cost two packets, two system calls, and two wake-ups of the peer.
+a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block
+   from mmap and returns it with munmap: three system calls a message, more than everything else together. 64
+   KiB stay clear of that, and one event reads at most so much: a flood on one connection does not starve the
+   others.
+b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before
+   anything is queued, and the poller is only asked to watch for writing when the kernel said "not now".
+c) With TCP_NODELAY, which interactive protocols need, every `send` is a packet. A header and a body written
+   one after the other cost two packets, two system calls, and two wake-ups of the peer.
 
-What we do about c. Small writes (`bytes` only: they cannot change behind our back) made during a callback of the loop are
-held until that callback returns, and then leave in one `sendmsg`. Nothing waits longer than that, nor for more than
-`HOLD` bytes; a write made while no callback runs is sent on the spot. For writes that `data_received` makes to its own
-connection, the common case, `on_readable` itself sends on the way out, so that holding costs neither a frame nor a list.
+What we do about c. Small writes (`bytes` only: they cannot change behind our back) made during a callback of
+the loop are held until that callback returns, and then leave in one `sendmsg`. Nothing waits longer than
+that, nor for more than `HOLD` bytes; a write made while no callback runs is sent on the spot. For writes that
+`data_received` makes to its own connection, the common case, `on_readable` itself sends on the way out, so
+that holding costs neither a frame nor a list.
 
-What it changes: an error of `send`, and `pause_writing`, come when the callback returns, and a callback that writes and then
-blocks sends nothing meanwhile. Both are in `docs/explanation/differences.md`.
+What it changes: an error of `send`, and `pause_writing`, come when the callback returns, and a callback that
+writes and then blocks sends nothing meanwhile. Both are in `docs/explanation/differences.md`.
 
-What we chose not to do: `MSG_MORE` or TCP_CORK (another system call, and a delay if it is forgotten), and holding until the
-end of the turn (uvloop did, and gave it up for its latency).
+What we chose not to do: `MSG_MORE` or TCP_CORK (another system call, and a delay if it is forgotten), and
+holding until the end of the turn (uvloop did, and gave it up for its latency).
 """
 
 from __future__ import annotations
@@ -29,8 +31,6 @@ import socket
 import sys
 from asyncio.log import logger
 from collections import deque
-from collections.abc import Iterable
-from contextvars import Context
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ from .base import SocketTransport
 from .flow import DEFAULT_LIMITS, WriteFlow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextvars import Context
+
     from ..loop import Loop
     from ..net.serve import Server
 
@@ -68,7 +71,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
     __slots__ = (
         "_backlog",  # what the kernel did not take yet, oldest first; None before that ever happened
         "_backlog_size",  # its bytes
-        "_barred",  # write() has to look twice: end of file was written, the connection is lost, or sendfile is at work
+        "_barred",  # write() has to look twice: after write_eof() or a loss, and while sendfile is at work
         "_drained",  # future that sendfile waits on: the backlog is gone
         "_eof",  # write_eof() was called
         "_gathering",  # on_readable is on the stack, and sends what is held when the protocol returns
@@ -103,12 +106,12 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         self.set_protocol(protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have *protocol* receive from now on; a `asyncio.BufferedProtocol` gets the data in its own buffer."""
+        """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
         self._protocol = protocol
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
         self._reader._callback = self.on_readable_buffered if buffered else self.on_readable  # type: ignore[attr-defined]
 
-    # -- reading --------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
         """The kernel has data, the end of the stream, or an error: pass it to `data_received`."""
@@ -204,19 +207,25 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             # The protocol may go on writing; a descriptor at its end would be reported readable for ever.
             self._loop._watches.unwatch_read(self._fd)
 
-    # -- writing --------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, now or as soon as the connection takes it, after what was written before.
 
-        Raises TypeError if *data* is not bytes-like, RuntimeError after `write_eof` or while `loop.sendfile` is at work.
-        Writing to a closed or lost connection does nothing.
+        Raises TypeError if *data* is not bytes-like, RuntimeError after `write_eof` or while `loop.sendfile`
+        is at work. Writing to a closed or lost connection does nothing.
         """
-        if self._gathering and self._held is None and type(data) is bytes and 0 < len(data) <= HOLD:
-            if not self._barred and not self._backlog:
-                self._held = data
-                self._held_size = len(data)
-                return
+        if (
+            self._gathering
+            and self._held is None
+            and type(data) is bytes
+            and 0 < len(data) <= HOLD
+            and not self._barred
+            and not self._backlog
+        ):
+            self._held = data
+            self._held_size = len(data)
+            return
         self._write(data, "write")
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -385,11 +394,11 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             self._fatal_error(exc, "Fatal write error on socket transport")
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that the kernel did not take yet. What is held until the callback returns does not count: asyncio would
-        have sent it."""
+        """Bytes that the kernel did not take yet. What is held until the callback returns does not count:
+        asyncio would have sent it."""
         return self._backlog_size
 
-    # -- ending ---------------------------------------------------------------------------------------------------
+    # -- ending ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop reading, send what is buffered, then close; `connection_lost(None)` follows. Idempotent."""
