@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loopkit.bench.certificate import make_certificate
 from loopkit.bench.loops import FLOOR
-from loopkit.bench.placement import Placement
 from loopkit.bench.processes import Child, Failure
 from loopkit.bench.syscalls import Strace
 
 if TYPE_CHECKING:
     from loopkit.bench.loops import Contestant
+    from loopkit.bench.placement import Placement
     from loopkit.bench.scenarios import Scenario
 
 HERE = Path(__file__).parent
@@ -61,9 +61,9 @@ def find_program(name: str) -> Path:
 class Bench:
     """Measures. Holds the load process and a scratch folder as long as its `with` block lasts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, placement: Placement) -> None:
         self.settings = settings
-        self.placement = Placement.choose()
+        self.placement = placement
         self._load: Child | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="loopkit-bench-")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from loopkit.bench.loops import FLOOR
 from loopkit.bench.measure import Bench
+from loopkit.bench.placement import Placement
 from loopkit.bench.processes import Failure
 from loopkit.bench.results import LoopResult, Report, ScenarioResult
 
@@ -34,10 +35,11 @@ class Progress(Protocol):
 
 def run(scenarios: list[Scenario], loops: list[Contestant], settings: Settings, progress: Progress) -> Report:
     """Measure every scenario on every loop. After Ctrl-C the report holds what there is until then."""
-    with Bench(settings) as bench, bench.placement.keep_off():
-        report = Report(describe_run(settings, loops, str(bench.placement)))
-        per_pair = settings.rounds + settings.syscalls
-        progress.expect(sum(len(entrants(scenario, loops)) for scenario in scenarios) * per_pair)
+    placement = Placement.choose()
+    report = Report(describe_run(settings, loops, placement))
+    per_pair = settings.rounds + settings.syscalls
+    progress.expect(sum(len(entrants(scenario, loops)) for scenario in scenarios) * per_pair)
+    with Bench(settings, placement) as bench, placement.keep_off():
         try:
             for scenario in scenarios:
                 result = ScenarioResult(
@@ -94,7 +96,7 @@ def count_syscalls(bench: Bench, scenario: Scenario, loop: Contestant, row: Loop
         row.remark = f"system calls not counted: {failure}"
 
 
-def describe_run(settings: Settings, loops: list[Contestant], pinned: str) -> dict[str, str]:
+def describe_run(settings: Settings, loops: list[Contestant], placement: Placement) -> dict[str, str]:
     """When, where, what and how."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -102,7 +104,7 @@ def describe_run(settings: Settings, loops: list[Contestant], pinned: str) -> di
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": processor(),
         "cpus": str(len(os.sched_getaffinity(0))),
-        "pinned": pinned,
+        "pinned": str(placement),
         "heap": settings.heap,
         "rounds": str(settings.rounds),
         "window": f"x{settings.scale:g}",

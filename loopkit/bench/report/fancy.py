@@ -9,7 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from loopkit.bench.report.rows import LEGEND, cells, headings
+from loopkit.bench.loops import FLOOR
+from loopkit.bench.report import rows
 
 if TYPE_CHECKING:
     from loopkit.bench.results import Report, ScenarioResult
@@ -53,23 +54,23 @@ class RichScreen:
         console.print(Text(", ".join(f"{key}: {value}" for key, value in report.about.items()), style="dim"))
         for scenario in report.scenarios:
             console.print(make_table(scenario))
-        console.print(Text(LEGEND, style="dim"))
+        console.print(Text(rows.LEGEND, style="dim"))
 
 
 def make_table(scenario: ScenarioResult) -> Table:
     """One scenario. Everything is Text: in plain strings rich would take [brackets] for markup."""
-    table = Table(title=Text(scenario.title), title_justify="left")
-    for index, heading in enumerate(headings(scenario)):
-        table.add_column(Text(heading), justify="right" if index else "left", no_wrap=True)
-    failures = []
-    for row in scenario.rows:
-        line = cells(scenario, row)
-        if len(line) == 1:
-            table.add_row(Text(row.loop), Text("failed", style="red"))
-            failures.append(f"{row.loop}: {row.failure or 'not measured'}")
-        else:
-            style = "bold" if row.loop.startswith("loopkit") else "dim" if row.loop == "floor" else ""
-            table.add_row(*map(Text, line), style=style)
-    table.caption = Text("\n".join(failures), style="red") if failures else None
-    table.caption_justify = "left"
-    return table
+    head, *lines = rows.table(scenario)
+    drawn = Table(title=Text(scenario.title), title_justify="left")
+    for index, heading in enumerate(head):
+        drawn.add_column(Text(heading), justify="right" if index else "left", no_wrap=True)
+    remarks = [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
+    for line in lines:
+        style = "bold" if line[0].startswith("loopkit") else "dim" if line[0] == FLOOR else ""
+        if len(line) < len(head):
+            # How it failed does not fit a column of figures: it stands below the table.
+            remarks.append(": ".join(line))
+            line = [line[0], "failed"]
+        drawn.add_row(*map(Text, line), style=style)
+    drawn.caption = Text("\n".join(remarks), style="red") if remarks else None
+    drawn.caption_justify = "left"
+    return drawn

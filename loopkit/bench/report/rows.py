@@ -18,34 +18,52 @@ LEGEND = (
 )
 
 
+# What a cell without a figure says.
+NONE = "-"
 PLURALS = {"process": "processes"}
 
 
+def table(scenario: ScenarioResult) -> list[list[str]]:
+    """A line of headings and a line for every loop; columns in which nobody has a figure are left out.
+
+    A loop that failed has two cells only: its name, and how it failed.
+    """
+    lines = [headings(scenario), *(cells(scenario, row) for row in scenario.rows if has_figures(row))]
+    kept = [any(line[column] != NONE for line in lines[1:]) for column in range(len(lines[0]))]
+    kept[0] = True
+    full = iter([[cell for cell, keep in zip(line, kept, strict=True) if keep] for line in lines])
+    failed = [
+        [row.loop, f"failed: {row.failure}" if row.failure else "not measured"] for row in scenario.rows
+    ]
+    return [
+        next(full),
+        *(next(full) if has_figures(row) else how for row, how in zip(scenario.rows, failed, strict=True)),
+    ]
+
+
+def has_figures(row: LoopResult) -> bool:
+    """Whether the loop was measured and did not fail."""
+    return bool(row.samples) and not row.failure
+
+
 def headings(scenario: ScenarioResult) -> list[str]:
-    """The names of the columns."""
+    """The names of all columns."""
     figure = scenario.measure
     return [
         "loop",
         f"{PLURALS.get(scenario.operation, scenario.operation + 's')}/s",
-        f"{'CPU' if figure.key == 'cpu' else figure.title} {figure.unit}",
+        f"{figure.title} {figure.unit}",
         "+-",
         "p50 us",
         "p99 us",
         "busy",
         *(f"/{control}" for control in CONTROLS),
-        *(["calls"] if has_syscalls(scenario) else []),
+        "system calls",
     ]
 
 
-def has_syscalls(scenario: ScenarioResult) -> bool:
-    """Whether system calls were counted for any loop."""
-    return any(row.syscalls for row in scenario.rows)
-
-
 def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
-    """One loop's line; a failed loop's has its name only, and the failure stands in its place."""
-    if row.failure or not row.samples:
-        return [row.loop]
+    """A loop's figures, one for every heading."""
     figure = scenario.measure
     return [
         row.loop,
@@ -56,21 +74,25 @@ def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
         number(row.median("p99"), 1e6),
         percent(row.median("busy")),
         *(ratio(scenario.ratio(row, control)) for control in CONTROLS),
-        *([describe_syscalls(row)] if has_syscalls(scenario) else []),
+        describe_syscalls(row),
     ]
 
 
 def describe_syscalls(row: LoopResult) -> str:
     """System calls per operation: all together, and the most frequent ones."""
     if not row.syscalls:
-        return "-"
+        return NONE
     ranking = sorted(row.syscalls.items(), key=lambda item: -item[1])
     names = ", ".join(f"{name} {count:.2f}" for name, count in ranking[:5] if count >= 0.005)
-    return f"{sum(row.syscalls.values()):.2f} ({names})"
+    total = f"{sum(row.syscalls.values()):.2f}"
+    return f"{total} ({names})" if names else total
 
 
 def align(table: list[list[str]]) -> list[str]:
-    """Lines of text, the first column to the left and the others to the right but the last."""
+    """Lines of text: figures to the right, names and remarks (the first and the last cell) to the left.
+
+    A line with fewer cells than the first is a remark, and does not widen the columns.
+    """
     full = [line for line in table if len(line) == len(table[0])]
     widths = [max(len(line[column]) for line in full) for column in range(len(table[0]))]
     widths[0] = max(len(line[0]) for line in table)
@@ -85,16 +107,16 @@ def align(table: list[list[str]]) -> list[str]:
 def number(value: float | None, scale: float = 1.0) -> str:
     """Three significant digits, whole numbers from 100 on."""
     if value is None:
-        return "-"
+        return NONE
     value *= scale
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def percent(value: float | None) -> str:
     """A share as whole percents."""
-    return "-" if value is None else f"{value * 100:.0f}%"
+    return NONE if value is None else f"{value * 100:.0f}%"
 
 
 def ratio(value: float | None) -> str:
     """A ratio with two decimals."""
-    return "-" if value is None else f"{value:.2f}"
+    return NONE if value is None else f"{value:.2f}"

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from loopkit.bench.report.rows import LEGEND, align, cells, headings
+from loopkit.bench.report.rows import LEGEND, align, table
 
 if TYPE_CHECKING:
     from loopkit.bench.plan import Progress
@@ -89,6 +89,6 @@ def plain_text(report: Report) -> str:
     """The whole report as text of fixed-width columns."""
     lines = [", ".join(f"{key}: {value}" for key, value in report.about.items())]
     for scenario in report.scenarios:
-        lines += ["", scenario.title, *align([headings(scenario), *(cells(scenario, row) for row in scenario.rows)])]
+        lines += ["", scenario.title, *align(table(scenario))]
         lines += [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
     return "\n".join([*lines, "", *textwrap.wrap(LEGEND, 110)])

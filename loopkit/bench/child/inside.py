@@ -1,0 +1,242 @@
+"""Scenarios without a peer, in plain asyncio: the process measures itself and prints one JSON object.
+
+Each scenario is an async function that does about `n` operations and returns how many it did, or a list of
+their latencies in seconds. One that makes loops of its own is a plain function.
+"""
+
+import argparse
+import asyncio
+import inspect
+import json
+import resource
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+BATCH = 100_000
+TIMERS = 1000
+
+
+def nothing() -> None:
+    pass
+
+
+async def nothing_async() -> None:
+    pass
+
+
+async def call_soon(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    left = n
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left:
+            loop.call_soon(step)
+        else:
+            done.set_result(None)
+
+    loop.call_soon(step)
+    await done
+    return n
+
+
+async def call_soon_batch(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    batches = max(1, n // BATCH)
+    for _ in range(batches):
+        for _ in range(BATCH - 1):
+            loop.call_soon(nothing)
+        done = loop.create_future()
+        loop.call_soon(done.set_result, None)
+        await done
+    return batches * BATCH
+
+
+async def threadsafe(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def call() -> None:
+        for _ in range(n - 1):
+            loop.call_soon_threadsafe(nothing)
+        loop.call_soon_threadsafe(done.set_result, None)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    await done
+    thread.join()
+    return n
+
+
+async def timers_fired(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    batches = max(1, n // TIMERS)
+    for _ in range(batches):
+        done = loop.create_future()
+        for microsecond in range(TIMERS - 1):
+            loop.call_later(microsecond * 1e-6, nothing)
+        loop.call_later(TIMERS * 1e-6, done.set_result, None)
+        await done
+    return batches * TIMERS
+
+
+async def timers_cancelled(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    batches = max(1, n // TIMERS)
+    for _ in range(batches):
+        for handle in [loop.call_later(60, nothing) for _ in range(TIMERS)]:
+            handle.cancel()
+        await asyncio.sleep(0)
+    return batches * TIMERS
+
+
+async def sleep(n: int) -> int:
+    for _ in range(n):
+        await asyncio.sleep(0)
+    return n
+
+
+async def tasks(n: int) -> int:
+    loop = asyncio.get_running_loop()
+    batches = max(1, n // 100)
+    for _ in range(batches):
+        for task in [loop.create_task(nothing_async()) for _ in range(100)]:
+            await task
+    return batches * 100
+
+
+async def queue(n: int) -> int:
+    items: asyncio.Queue[int] = asyncio.Queue(10)
+
+    async def produce() -> None:
+        for item in range(n):
+            await items.put(item)
+
+    producer = asyncio.create_task(produce())
+    for _ in range(n):
+        await items.get()
+    await producer
+    return n
+
+
+async def wait_for(n: int) -> int:
+    for _ in range(n):
+        await asyncio.wait_for(asyncio.sleep(0), 60)
+    return n
+
+
+async def executor(n: int) -> list[float]:
+    loop = asyncio.get_running_loop()
+    latencies = []
+    for _ in range(n):
+        began = time.perf_counter()
+        await loop.run_in_executor(None, nothing)
+        latencies.append(time.perf_counter() - began)
+    return latencies
+
+
+async def subprocess(n: int) -> list[float]:
+    program = shutil.which("true") or "true"
+    latencies = []
+    for _ in range(n):
+        began = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(program)
+        if code := await process.wait():
+            raise RuntimeError(f"`true` ended with exit code {code}")
+        latencies.append(time.perf_counter() - began)
+    return latencies
+
+
+def startup(n: int) -> int:
+    for _ in range(n):
+        # Looked up here, for it is what the harness replaces.
+        loop = asyncio.events.new_event_loop()
+        loop.run_until_complete(nothing_async())
+        loop.close()
+    return n
+
+
+SCENARIOS: dict[str, Callable[[int], Any]] = {
+    "call-soon": call_soon,
+    "call-soon-batch": call_soon_batch,
+    "threadsafe": threadsafe,
+    "timers-fired": timers_fired,
+    "timers-cancelled": timers_cancelled,
+    "sleep": sleep,
+    "tasks": tasks,
+    "queue": queue,
+    "wait-for": wait_for,
+    "executor": executor,
+    "subprocess": subprocess,
+    "startup": startup,
+}
+
+
+def measure(perform: Callable[[int], int | list[float]], n: int) -> dict[str, float]:
+    """Do about n operations and say what they cost."""
+    before, cpu, began = resource.getrusage(resource.RUSAGE_SELF), time.process_time(), time.perf_counter()
+    done = perform(n)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    latencies = sorted(done) if isinstance(done, list) else []
+    operations = len(latencies) if isinstance(done, list) else done
+    sample = {
+        "operations": operations,
+        "seconds": seconds,
+        "rate": operations / seconds,
+        "cpu": cpu / operations,
+        "user": (after.ru_utime - before.ru_utime) / operations,
+        "system": (after.ru_stime - before.ru_stime) / operations,
+        "busy": cpu / seconds,
+    }
+    if latencies:
+        sample["p50"] = latencies[len(latencies) // 2]
+        sample["p99"] = latencies[len(latencies) * 99 // 100]
+    return sample
+
+
+def calibrate(perform: Callable[[int], int | list[float]], seconds: float) -> int:
+    """About how many operations fill so many seconds. What it runs to find out is the warm-up, too."""
+    n = 1
+    while True:
+        sample = measure(perform, n)
+        if sample["seconds"] >= seconds / 10:
+            return max(1, int(sample["rate"] * seconds))
+        n *= 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scenario", choices=SCENARIOS, required=True)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--limit", type=int, default=0, help="so many operations, and no calibration")
+    parser.add_argument("--hold", action="store_true", help="say when ready, and wait for a line")
+    options = parser.parse_args()
+    function = SCENARIOS[options.scenario]
+    if inspect.iscoroutinefunction(function):
+        with asyncio.Runner() as runner:
+            report(lambda n: runner.run(function(n)), options)
+    else:
+        report(function, options)
+
+
+def report(perform: Callable[[int], int | list[float]], options: argparse.Namespace) -> None:
+    if options.limit:
+        perform(10)
+        n = options.limit
+    else:
+        n = calibrate(perform, options.seconds)
+    if options.hold:
+        print(json.dumps({"ready": True}), flush=True)
+        sys.stdin.readline()
+    print(json.dumps(measure(perform, n)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
