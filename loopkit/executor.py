@@ -12,7 +12,7 @@ import threading
 import warnings
 from asyncio.log import logger
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from .errors import check_callback
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def run_in_executor(
-    loop: Loop, executor: Executor | None, func: Callable[..., T], *args: Any
+    loop: Loop, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
 ) -> asyncio.Future[T]:
     """Call ``func(*args)`` in *executor* (None: the default one) and return a future of its result.
 
@@ -43,7 +44,7 @@ def run_in_executor(
     return asyncio.wrap_future(executor.submit(func, *args), loop=loop)
 
 
-def set_default_executor(loop: Loop, executor: ThreadPoolExecutor) -> None:
+def set_default_executor(loop: Loop, executor: Executor) -> None:
     """Have `run_in_executor(None, ...)` use *executor*.
 
     Raises TypeError unless *executor* is a `concurrent.futures.ThreadPoolExecutor`.

@@ -31,7 +31,7 @@ class Handle(asyncio.Handle):
     _repr = None
 
     _callback: Callable[..., Any] | None
-    _args: tuple[Any, ...] | None
+    _args: tuple[Any, ...] | None  # type: ignore[assignment]
     _context: Context
     _loop: Loop
 
@@ -44,7 +44,7 @@ class Handle(asyncio.Handle):
         self._context = context
 
     @property
-    def _cancelled(self) -> bool:
+    def _cancelled(self) -> bool:  # type: ignore[override]
         return self._callback is None
 
     def get_context(self) -> Context:

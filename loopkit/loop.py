@@ -57,7 +57,7 @@ from .transports import pipe
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from concurrent.futures import ThreadPoolExecutor
 
     from .transports.stream import StreamTransport
@@ -172,7 +172,7 @@ class Loop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(self)
             while True:
                 self._leave = self._stopping
-                if self._debug or asyncio.Handle._run is not _STOCK_RUN:  # type: ignore[attr-defined]
+                if self._debug or asyncio.Handle._run is not _STOCK_RUN:
                     from .diagnostics.turns import observed_turns
 
                     observed_turns(self)
@@ -192,6 +192,10 @@ class Loop(asyncio.AbstractEventLoop):
 
     def _turns(self) -> None:
         """Turn after turn, until one of them is the last."""
+        handle: Any  # what typeshed says of handles leaves out their slots
+        watcher: Any
+        args: Any
+        events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
         readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
         next_ready, clock = ready.popleft, self.time
@@ -283,7 +287,7 @@ class Loop(asyncio.AbstractEventLoop):
                 end, youngest = clock() + CLOCK_RESOLUTION, timers.seq
                 while (timer := timers.pop_due(end, youngest)) is not None:
                     try:
-                        timer._context.run(timer._callback, *timer._args)
+                        timer._context.run(timer._callback, *timer._args)  # type: ignore[attr-defined]
                     except (SystemExit, KeyboardInterrupt):
                         raise
                     except BaseException as exc:
@@ -301,7 +305,7 @@ class Loop(asyncio.AbstractEventLoop):
             transport._send_held()
         self._unsent.clear()
 
-    def run_until_complete(self, future: Awaitable[T]) -> T:
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
         """Run until *future*, or a task made of it, is done; return its result or raise its exception.
 
         Raises RuntimeError as `run_forever` does, and if the loop was stopped before the future was done.
@@ -309,7 +313,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._check_closed()
         self._check_not_running()
         is_new = not asyncio.isfuture(future)
-        task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)
+        task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
         if is_new:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # we raise, below, if it is not done
         task.add_done_callback(_stop_when_done)
@@ -547,7 +551,8 @@ class Loop(asyncio.AbstractEventLoop):
 
     create_connection = connect.create_connection
     create_unix_connection = connect.create_unix_connection
-    create_datagram_endpoint = datagrams.create_datagram_endpoint
+    # typeshed still has reuse_address, which Python 3.11 took away
+    create_datagram_endpoint = datagrams.create_datagram_endpoint  # type: ignore[assignment]
     create_server = serve.create_server
     create_unix_server = serve.create_unix_server
     connect_accepted_socket = connect.connect_accepted_socket
@@ -626,7 +631,7 @@ if "epoll" in pollers.POLLERS:
 ORIGIN_DEPTH = 10
 
 #: Tools time callbacks by replacing this method; the observed turn calls it.
-_STOCK_RUN = asyncio.Handle._run  # type: ignore[attr-defined]
+_STOCK_RUN = asyncio.Handle._run
 
 _loops: weakref.WeakSet[Loop] = weakref.WeakSet()
 

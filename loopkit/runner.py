@@ -64,7 +64,7 @@ def _install_for(version: tuple[int, ...]) -> None:
     if version >= POLICIES_REMOVED:
         import asyncio.unix_events as unix_events
 
-        asyncio.EventLoop = unix_events.EventLoop = Loop  # type: ignore[attr-defined,misc,assignment]
+        asyncio.EventLoop = unix_events.EventLoop = Loop  # type: ignore[attr-defined]
     elif version >= (3, 14):
         asyncio.events._set_event_loop_policy(policy_class()())  # type: ignore[attr-defined]
     else:
@@ -99,4 +99,4 @@ def _policy_base(version: tuple[int, ...]) -> type[Any]:
         )
     if version >= (3, 14):
         return asyncio.events._BaseDefaultEventLoopPolicy  # type: ignore[attr-defined,no-any-return]
-    return asyncio.DefaultEventLoopPolicy  # type: ignore[attr-defined,no-any-return]
+    return asyncio.DefaultEventLoopPolicy

@@ -17,7 +17,7 @@ import socket
 import sys
 import warnings
 from asyncio.log import logger
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from .errors import is_coroutine
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .loop import Loop
+
+Ts = TypeVarTuple("Ts")
 
 
 class SignalTable:
@@ -44,7 +46,7 @@ class SignalTable:
         self.sender.close()
 
 
-def add_signal_handler(loop: Loop, sig: int, callback: Callable[..., Any], *args: Any) -> None:
+def add_signal_handler(loop: Loop, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
     """Call ``callback(*args)`` in the loop whenever the process receives signal *sig*. Main thread only.
 
     Raises TypeError if *callback* is a coroutine (function) or *sig* no int, ValueError if there is no such

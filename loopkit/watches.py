@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import weakref
 from select import POLLIN, POLLOUT
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from .loop import Loop
     from .pollers import Poller
+
+Ts = TypeVarTuple("Ts")
 
 
 class Watches:
@@ -219,7 +221,7 @@ class Watches:
 # -- the public methods --------------------------------------------------------------------------------------
 
 
-def add_reader(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+def add_reader(loop: Loop, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
     """Call ``callback(*args)`` whenever *fd* (number or object with ``fileno()``) is readable or broken.
 
     Replaces a reader that is already there. Raises ValueError for what is no open descriptor or beyond the
@@ -236,7 +238,7 @@ def add_reader(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) ->
         old.cancel()
 
 
-def add_writer(loop: Loop, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+def add_writer(loop: Loop, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
     """Call ``callback(*args)`` whenever *fd* is writable or broken. Otherwise as `add_reader`."""
     number = _free_number(loop, fd)
     loop._check_closed()

@@ -86,7 +86,7 @@ def call(loop: Loop, handle: asyncio.Handle) -> None:
     loop._current_handle = handle
     start = loop.time()
     try:
-        handle._run()  # type: ignore[attr-defined]
+        handle._run()
         took = loop.time() - start
         if loop._debug and took >= loop.slow_callback_duration:
             logger.warning("Executing %s took %.3f seconds", describe(handle), took)

@@ -31,7 +31,7 @@ async def ensure_resolved(
     literal = numeric(host, port, family, type, proto, *address[2:])
     if literal is not None:
         return [literal]
-    return await loop.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)  # type: ignore[return-value]
+    return await loop.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
 
 
 def numeric(

@@ -68,7 +68,7 @@ class Server(asyncio.Server):
         handshake_timeout: float | None = None,
         shutdown_timeout: float | None = None,
     ) -> None:
-        self._loop: Loop = loop  # type: ignore[assignment]
+        self._loop: Loop = loop
         self._sockets: list[socket.socket] | None = sockets
         self._protocol_factory = protocol_factory
         self._ssl_context = ssl_context
@@ -93,7 +93,7 @@ class Server(asyncio.Server):
         return self._serving
 
     @property
-    def sockets(self) -> tuple[TransportSocket, ...]:
+    def sockets(self) -> tuple[TransportSocket, ...]:  # type: ignore[override]  # typeshed says socket
         """The listening sockets; empty once closed."""
         return tuple(map(TransportSocket, self._sockets or ()))
 
@@ -236,7 +236,7 @@ class Server(asyncio.Server):
     def abort_clients(self) -> None:
         """Close every connection at once (`asyncio.Server` has this from 3.13)."""
         for transport in list(self._clients):
-            transport.abort()  # type: ignore[attr-defined]
+            transport.abort()
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed and, from Python 3.12 on, its last connection too."""

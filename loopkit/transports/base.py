@@ -88,12 +88,12 @@ class SocketTransport(asyncio.BaseTransport):
     def __repr__(self) -> str:
         info = [type(self).__name__]
         if self._sock is None:
-            info.append("closed")
+            info.append("closed")  # type: ignore[unreachable]  # given back: see _release
         elif self._closing:
             info.append("closing")
         info.append(f"fd={self._fd}")
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if loop is not None and not loop.is_closed():  # type: ignore[redundant-expr]
             tables = loop._watches
             info.append("read=polling" if tables.readers.get(self._fd) is self._reader else "read=idle")
             state = "polling" if self._fd in tables.writers else "idle"

@@ -55,17 +55,17 @@ class WriteFlow:
 
         Raises ValueError unless high >= low >= 0.
         """
-        self._limits = limits(high, low)
+        self._limits = limits(high, low)  # type: ignore[misc]  # a slot of the class that is mixed in
         self._maybe_pause_protocol()
 
     def _maybe_pause_protocol(self) -> None:
         if not self._protocol_paused and self.get_write_buffer_size() > self._limits[0]:
-            self._protocol_paused = True
+            self._protocol_paused = True  # type: ignore[misc]
             self._tell("pause_writing")
 
     def _maybe_resume_protocol(self) -> None:
         if self._protocol_paused and self.get_write_buffer_size() <= self._limits[1]:
-            self._protocol_paused = False
+            self._protocol_paused = False  # type: ignore[misc]
             self._tell("resume_writing")
 
     def _tell(self, method: str) -> None:

@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from asyncio.constants import _SendfileMode
 from asyncio.log import logger
 from collections import deque
 from itertools import islice
@@ -84,7 +85,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     #: asyncio's markers, by which its helpers and other loops' code know what a transport can do.
     _start_tls_compatible = True
-    _sendfile_compatible = asyncio.constants._SendfileMode.TRY_NATIVE
+    _sendfile_compatible = _SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
@@ -307,7 +308,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         held, self._held = self._held, None
         if held is None or self._lost:
             return
-        parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment,list-item]
+        parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment]
         if not sent:
             try:
                 sent = self._sock.sendmsg(parts)
@@ -407,7 +408,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if self._held is not None:
             self._send_held()
             if self._closing:
-                return  # that failed: the end is on its way
+                return  # type: ignore[unreachable]  # that failed: the end is on its way
         self._closing = True
         self._loop._watches.unwatch_read(self._fd)
         if not self._backlog:
