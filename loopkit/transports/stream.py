@@ -142,18 +142,16 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             held = self._held
             if held is not None:
                 # fast: the common case of _send_held without its frame; see performance.md#held-writes
-                sent = -1
+                sent = 0
                 if type(held) is bytes:
                     try:
                         sent = self._sock.send(held)
-                    except (BlockingIOError, InterruptedError):
-                        sent = 0
                     except OSError:
                         pass  # _send_held meets it again, and deals with it
-                if sent == len(held):
+                if sent == self._held_size:
                     self._held = None
                 else:
-                    self._send_held(max(sent, 0))
+                    self._send_held(sent)
 
     def on_readable_buffered(self) -> None:
         """The same for a `BufferedProtocol`: the data goes into the buffer that it offers."""
@@ -216,18 +214,25 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         Raises TypeError if *data* is not bytes-like, RuntimeError after `write_eof` or while `loop.sendfile`
         is at work. Writing to a closed or lost connection does nothing.
         """
+        # fast: a small write that has only to be held takes one frame; see performance.md#held-writes
         if (
-            self._gathering
+            type(data) is bytes
             and self._held is None
-            and type(data) is bytes
             and 0 < len(data) <= HOLD
             and not self._barred
             and not self._backlog
         ):
-            self._held = data
-            self._held_size = len(data)
-            return
-        self._write(data, "write")
+            if self._gathering:
+                self._held = data
+                self._held_size = len(data)
+                return
+            loop = self._loop
+            if not loop._idle:
+                self._held = data
+                self._held_size = len(data)
+                loop._unsent.append(self)
+                return
+        self._write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """`write` each of *list_of_data*, in one system call where possible."""
@@ -237,17 +242,15 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
                 raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
         if self._eof or self._drained is not None:
             self._complain(WRITELINES)
-        if len(parts) == 1:
-            self._write(parts[0], WRITELINES)
-        elif parts:
-            self._write(b"".join(parts), WRITELINES)
+        if parts:
+            self.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
-    def _write(self, data: bytes | bytearray | memoryview, method: str) -> None:
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
         if self._barred:
             if self._eof or self._drained is not None:
-                self._complain(method)
+                self._complain("write")
             if data:
                 self._note_lost_write()
             return
@@ -264,13 +267,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             return
         held = self._held
         if held is None:
-            if self._loop._idle or len(data) > HOLD:
-                self._send(data)
-                return
-            self._held = data
-            self._held_size = len(data)
-            if not self._gathering:
-                self._loop._unsent.append(self)
+            self._send(data)  # large, or nothing would come to send it later: see write()
             return
         if type(held) is list:
             held.append(data)
@@ -288,7 +285,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
     def _send(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data* now; nothing is held or waiting before it."""
         if self._barred or self._backlog:  # what was held before it met an error, or filled the socket
-            self._write(data, "write")
+            self._write(data)
             return
         try:
             sent = self._sock.send(data)
@@ -308,10 +305,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         held, self._held = self._held, None
         if held is None or self._lost:
             return
-        parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment]
         if not sent:
             try:
-                sent = self._sock.sendmsg(parts)
+                sent = self._sock.send(held) if type(held) is bytes else self._sock.sendmsg(held)  # type: ignore[arg-type]
             except (BlockingIOError, InterruptedError):
                 pass
             except (SystemExit, KeyboardInterrupt):
@@ -319,6 +315,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             except BaseException as exc:
                 self._fatal_error(exc, "Fatal write error on socket transport")
                 return
+        if sent == self._held_size:
+            return
+        parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment]
         for part in parts:
             if sent >= len(part):
                 sent -= len(part)
