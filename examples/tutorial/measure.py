@@ -1,0 +1,172 @@
+"""Measure the servers of the tutorial, as the chapters do.
+
+    python measure.py wait 01_blocking.py          does the second client get an answer?
+    python measure.py idle 02_polling.py           CPU time while 100 clients say nothing
+    python measure.py cost 04_poll.py 05_epoll.py  CPU time per answer, with more and more silent clients
+    python measure.py crowd 03_select.py 1100      how many of so many clients are served
+    python measure.py rate 05_epoll.py             answers per second to 50 busy clients
+
+Linux only: the kernel's own count of a process's CPU time is read from /proc.
+"""
+
+import resource
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROUNDS = 3
+
+
+@contextmanager
+def running(name):
+    """Start a server of this folder in another process; gives its port and its process id."""
+    process = subprocess.Popen(
+        [sys.executable, HERE / name, "server", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        port = int(process.stdout.readline().split()[-1])
+        # What else it prints is thrown away, by a process of its own: a full pipe would stop it.
+        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):
+            process.stdout.close()
+            try:
+                yield port, process.pid
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cpu_seconds(pid):
+    """CPU time of all its threads so far, user and system, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def ask(sock):
+    sock.sendall(b"hello\n")
+    return sock.recv(100) == b"HELLO\n"
+
+
+@contextmanager
+def clients(port, count):
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+        if socks:
+            ask(socks[-1])  # callers are let in one after another: now all are in
+        yield socks
+
+
+def wait(name):
+    with running(name) as (port, _), clients(port, 1):
+        second = socket.create_connection(("127.0.0.1", port), timeout=5)
+        with second:
+            began = time.perf_counter()
+            try:
+                ask(second)
+                print(f"{name}: the second client has waited {time.perf_counter() - began:.4f} s")
+            except TimeoutError:
+                print(f"{name}: the second client has no answer after 5 s: the first is still there")
+
+
+def idle(name, count=100, seconds=3):
+    with running(name) as (port, pid), clients(port, count):
+        before = cpu_seconds(pid)
+        time.sleep(seconds)
+        used = (cpu_seconds(pid) - before) / seconds
+        print(f"{name}: {used:.1%} of a core for {count} clients who say nothing")
+
+
+def one_cost(name, silent, answers=2000):
+    with running(name) as (port, pid), clients(port, silent), clients(port, 1) as (sock,):
+        for _ in range(50):
+            ask(sock)
+        before = cpu_seconds(pid)
+        for _ in range(answers):
+            ask(sock)
+        return (cpu_seconds(pid) - before) / answers * 1e6
+
+
+def cost(names, counts=(0, 100, 1000, 5000)):
+    print("microseconds of CPU time per answer, by number of silent clients")
+    print(f"{'':24}" + "".join(f"{count:>9}" for count in counts))
+    for name in names:
+        cells = []
+        for count in counts:
+            if name == "03_select.py" and count > 1000:
+                cells.append(f"{'-':>9}")
+                continue
+            answers = 2000 if count < 1000 else 300
+            median = statistics.median(one_cost(name, count, answers) for _ in range(ROUNDS))
+            cells.append(f"{median:9.1f}")
+        print(f"{name:24}" + "".join(cells), flush=True)
+
+
+def crowd(name, count):
+    served = 0
+    with running(name) as (port, _), ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+        for sock in socks:
+            try:
+                served += ask(sock)
+            except ConnectionError:  # turned away
+                pass
+    print(f"{name}: {served} of {count} clients were served")
+
+
+def one_rate(name, count=50, seconds=1.5):
+    """Answers per second, and CPU microseconds per answer, with so many clients asking without a pause."""
+    with running(name) as (port, pid), clients(port, count) as socks, select.epoll() as answered:
+        by_number = {sock.fileno(): sock for sock in socks}
+        for sock in socks:
+            answered.register(sock, select.EPOLLIN)
+            sock.sendall(b"hello\n")
+        answers, before, began = 0, cpu_seconds(pid), time.perf_counter()
+        while (now := time.perf_counter()) < began + seconds:
+            for fd, _ in answered.poll():
+                by_number[fd].recv(100)
+                by_number[fd].sendall(b"hello\n")
+                answers += 1
+        return answers / (now - began), (cpu_seconds(pid) - before) / answers * 1e6
+
+
+def rate(names):
+    print("50 busy clients:        answers/s   CPU us per answer")
+    results = {name: [] for name in names}
+    for _ in range(ROUNDS):  # in turns: a noisy moment of the machine hits them all
+        for name in names:
+            results[name].append(one_rate(name))
+    for name, rounds in results.items():
+        per_second, microseconds = map(statistics.median, zip(*rounds, strict=True))
+        print(f"{name:24}{per_second:9.0f}{microseconds:20.1f}", flush=True)
+
+
+def main():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    match sys.argv[1:]:
+        case ["wait", name]:
+            wait(name)
+        case ["idle", name]:
+            idle(name)
+        case ["cost", *names] if names:
+            cost(names)
+        case ["crowd", name, count] if count.isdecimal():
+            crowd(name, int(count))
+        case ["rate", *names] if names:
+            rate(names)
+        case _:
+            print(__doc__, file=sys.stderr)
+            sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
