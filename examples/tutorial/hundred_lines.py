@@ -87,14 +87,15 @@ class Loop(asyncio.AbstractEventLoop):
 
     def _watch(self, fd, event, handle):
         fd = fd if isinstance(fd, int) else fd.fileno()
-        before = self._watched.pop(fd, {})
+        before = self._watched.get(fd, {})
         after = {e: h for e, h in {**before, event: handle}.items() if h is not None}
         if after:
-            self._watched[fd] = after
             change = self._epoll.modify if before else self._epoll.register
             change(fd, sum(after))  # EPOLLIN + EPOLLOUT: the bits of both
+            self._watched[fd] = after
         elif before:
             self._epoll.unregister(fd)
+            del self._watched[fd]
         return event in before
 
     # Sockets: try; if it would block, come back when it would not.
@@ -159,7 +160,6 @@ class Loop(asyncio.AbstractEventLoop):
     def run_forever(self):
         asyncio._set_running_loop(self)
         try:
-            self._turn()
             while not self._stopping:
                 self._turn()
         finally:
