@@ -45,7 +45,18 @@ Ts = TypeVarTuple("Ts")
 
 
 class Watches:
-    __slots__ = ("armed", "lent", "objects", "owners", "poll", "poller", "readers", "stale", "writers")
+    __slots__ = (
+        "armed",
+        "drained",
+        "lent",
+        "objects",
+        "owners",
+        "poll",
+        "poller",
+        "readers",
+        "stale",
+        "writers",
+    )
 
     def __init__(self, poller: type[Poller]) -> None:
         #: Who is called when a descriptor is readable, and when it is writable.
@@ -55,6 +66,8 @@ class Watches:
         self.armed: dict[int, int] = {}
         #: Descriptors left armed for a socket of somebody else's.
         self.lent: dict[int, weakref.ref[socket.socket]] = {}
+        #: Descriptors whose last `sock_recv` got less than it asked for. A hint: to wait is always right.
+        self.drained: set[int] = set()
         #: Descriptors that belong to a transport or a server of this loop.
         self.owners: dict[int, Any] = {}
         #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
@@ -67,26 +80,27 @@ class Watches:
 
     # -- wanting ---------------------------------------------------------------------------------------------
 
-    def watch_read(self, fd: int, handle: asyncio.Handle, sock: socket.socket | None = None) -> None:
-        """Have *handle* called whenever *fd* is readable. *sock*: may later be left armed for this object.
+    def watch_read(self, fd: int, handle: asyncio.Handle) -> None:
+        """Have *handle* called whenever *fd* is readable.
 
         Raises what the poller raises (OSError, ValueError past its limit); nothing is then watched.
         """
         self.readers[fd] = handle
         armed = self.armed.get(fd, 0)
-        if armed & POLLIN and self._trusted(fd, sock):
+        if armed & POLLIN and fd in self.owners:
             return
+        self.lent.pop(fd, None)
         try:
             self._arm(fd, armed | POLLIN)
         except BaseException:
             del self.readers[fd]
             raise
 
-    def watch_write(self, fd: int, handle: asyncio.Handle, sock: socket.socket | None = None) -> None:
+    def watch_write(self, fd: int, handle: asyncio.Handle) -> None:
         """Have *handle* called whenever *fd* is writable; otherwise as `watch_read`."""
         self.writers[fd] = handle
         armed = self.armed.get(fd, 0)
-        if armed & POLLOUT and self._trusted(fd, sock):
+        if armed & POLLOUT and fd in self.owners:
             return
         try:
             self._arm(fd, armed | POLLOUT)
@@ -94,10 +108,20 @@ class Watches:
             del self.writers[fd]
             raise
 
+    def lend_read(self, fd: int, handle: asyncio.Handle, sock: socket.socket) -> None:
+        """`watch_read` for somebody else's *sock*: `rest_read` may leave it armed, for this very object."""
+        ref = self.lent.get(fd)
+        if ref is not None and ref() is sock and self.armed.get(fd, 0) & POLLIN:
+            self.readers[fd] = handle  # as we left it: the poller need not be told
+            return
+        self.watch_read(fd, handle)
+        self.lent[fd] = weakref.ref(sock)
+
     def unwatch_read(self, fd: int) -> asyncio.Handle | None:
         """Stop calling for *fd* readable, and tell the poller. Returns the handle that was there."""
         handle = self.readers.pop(fd, None)
         if self.armed.get(fd, 0) & POLLIN:
+            self.lent.pop(fd, None)
             self.settle(fd)
         return handle
 
@@ -108,16 +132,10 @@ class Watches:
             self.settle(fd)
         return handle
 
-    def rest_read(self, fd: int, sock: socket.socket | None = None) -> None:
-        """Stop calling for *fd* readable, but leave it armed: its user is likely to come back.
-
-        *sock* names the foreign socket it is left armed for; a transport, which closes its own descriptor,
-        has none.
-        """
+    def rest_read(self, fd: int) -> None:
+        """Stop calling for *fd* readable, but leave it armed: its user is likely to come back."""
         if self.readers.pop(fd, None) is not None and fd not in self.writers:
             self.stale.add(fd)
-        if sock is not None and fd not in self.lent:
-            self.lent[fd] = weakref.ref(sock)
 
     def forget(self, fd: int) -> None:
         """*fd* is about to be closed by its owner."""
@@ -128,16 +146,6 @@ class Watches:
             self.settle(fd)
 
     # -- arming ----------------------------------------------------------------------------------------------
-
-    def _trusted(self, fd: int, sock: socket.socket | None) -> bool:
-        """Whether what we believe to be armed for *fd* was armed for its present user."""
-        owner = self.lent.get(fd)
-        if owner is None:
-            return fd in self.owners
-        if sock is not None and owner() is sock:
-            return True
-        del self.lent[fd]
-        return False
 
     def _arm(self, fd: int, mask: int) -> None:
         poller = self.poller

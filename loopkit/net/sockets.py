@@ -1,12 +1,15 @@
 """The `sock_*` operations: one non-blocking call on a socket of the program's, awaited. HOT.
 
-Each tries first: data is often there already, and then nothing has to be waited for, nor does the loop get a
-turn. What would block waits for the descriptor with a one-shot reader or writer that makes the same call
-again.
+Each tries first: often the data is there already, and nothing has to be waited for. What would block waits
+until the loop reports the descriptor ready, and tries again, in the coroutine: a cancelled receiver has then
+received nothing, and nothing is lost. (asyncio receives in the callback, and loses the data if the task is
+cancelled before it resumes.)
 
-A reader stays armed in the poller when its operation is done (`Watches.rest_read`), bound to the socket
-object: a coroutine that receives in a loop makes no `epoll_ctl` after the first time. A writer is disarmed: a
-socket is writable nearly always.
+A reader stays armed in the poller when its operation is done (`Watches.lend_read`), bound to the socket
+object: a coroutine that receives in a loop makes no `epoll_ctl` after the first time. And when the last
+receive got less than it asked for, the queue was empty a moment ago: the next one waits at once, instead of
+asking the kernel and catching its BlockingIOError, which costs as much as receiving does. Should data have
+come meanwhile, the poll says so immediately. A writer is disarmed: a socket is writable nearly always.
 """
 
 from __future__ import annotations
@@ -15,14 +18,13 @@ import asyncio
 import errno
 import socket
 import ssl
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..watches import ensure_no_transport
 from .addresses import ensure_resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..loop import Loop
 
 AGAIN = (BlockingIOError, InterruptedError)
@@ -36,41 +38,65 @@ async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
     """Receive at most *nbytes* bytes; ``b""`` at the end of the stream. Raises what ``sock.recv`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
-    try:
-        return sock.recv(nbytes)
-    except AGAIN:
-        return await when_readable(loop, sock, sock.recv, nbytes)  # type: ignore[no-any-return]
+    # fast: no failing recv on a socket that was found empty; see performance.md#drained-sockets
+    if (fd := sock.fileno()) in loop._watches.drained and nbytes:
+        await readable(loop, sock, fd)
+    while True:
+        try:
+            data = sock.recv(nbytes)
+        except AGAIN:
+            await readable(loop, sock, fd)
+        else:
+            if 0 < len(data) < nbytes:
+                loop._watches.drained.add(fd)
+            return data
 
 
 async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
-    """Receive into the buffer *buf*; the number of bytes received. Raises what ``sock.recv_into`` raises."""
+    """Receive into the writable buffer *buf*; the number of bytes. Raises what ``sock.recv_into`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
-    try:
-        return sock.recv_into(buf)
-    except AGAIN:
-        return await when_readable(loop, sock, sock.recv_into, buf)  # type: ignore[no-any-return]
+    # fast: as in sock_recv
+    if (fd := sock.fileno()) in loop._watches.drained and len(buf):
+        await readable(loop, sock, fd)
+    while True:
+        try:
+            count = sock.recv_into(buf)
+        except AGAIN:
+            await readable(loop, sock, fd)
+        else:
+            if 0 < count < len(buf):
+                loop._watches.drained.add(fd)
+            return count
 
 
 async def sock_recvfrom(loop: Loop, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
-    """Receive a datagram of up to *bufsize* bytes: (data, address). Raises what ``sock.recvfrom`` raises."""
+    """Receive a datagram of at most *bufsize* bytes: (data, sender's address).
+
+    Raises what ``sock.recvfrom`` raises.
+    """
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
-    try:
-        return sock.recvfrom(bufsize)
-    except AGAIN:
-        return await when_readable(loop, sock, sock.recvfrom, bufsize)  # type: ignore[no-any-return]
+    while True:
+        try:
+            return sock.recvfrom(bufsize)
+        except AGAIN:
+            await readable(loop, sock, sock.fileno())
 
 
 async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
-    """Receive a datagram of at most *nbytes* bytes (0: what fits) into *buf*: (number of bytes, address)."""
+    """Receive a datagram of at most *nbytes* bytes (0: all of *buf*) into *buf*: (number of bytes, address).
+
+    Raises what ``sock.recvfrom_into`` raises.
+    """
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
     nbytes = nbytes or len(buf)
-    try:
-        return sock.recvfrom_into(buf, nbytes)
-    except AGAIN:
-        return await when_readable(loop, sock, sock.recvfrom_into, buf, nbytes)  # type: ignore[no-any-return]
+    while True:
+        try:
+            return sock.recvfrom_into(buf, nbytes)
+        except AGAIN:
+            await readable(loop, sock, sock.fileno())
 
 
 async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
@@ -81,27 +107,39 @@ async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
         sent = sock.send(data)
     except AGAIN:
         sent = 0
-    if sent != len(data):
-        await when_writable(loop, sock, send_rest, sock, memoryview(data).cast("B"), [sent])
+    if sent == len(data):
+        return
+    rest = memoryview(data).cast("B")[sent:]
+    while rest:
+        await writable(loop, sock)
+        try:
+            rest = rest[sock.send(rest) :]
+        except AGAIN:
+            continue
 
 
 async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) -> int:
     """Send a datagram to *address*; the number of bytes sent. Raises what ``sock.sendto`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
-    try:
-        return sock.sendto(data, address)
-    except AGAIN:
-        return await when_writable(loop, sock, sock.sendto, data, address)  # type: ignore[no-any-return]
+    while True:
+        try:
+            return sock.sendto(data, address)
+        except AGAIN:
+            await writable(loop, sock)
 
 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
-    """Accept a connection: (non-blocking socket, peer's address). Raises what ``sock.accept`` raises."""
+    """Accept a connection: (a non-blocking socket, the peer's address). Raises as ``sock.accept`` does."""
     check(loop, sock)
-    try:
-        return accept(sock)
-    except AGAIN:
-        return await when_readable(loop, sock, accept, sock)  # type: ignore[no-any-return]
+    while True:
+        try:
+            conn, address = sock.accept()
+        except AGAIN:
+            await readable(loop, sock, sock.fileno())
+        else:
+            conn.setblocking(False)
+            return conn, address
 
 
 async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
@@ -121,32 +159,13 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
         except AGAIN as exc:
             if sock.family != socket.AF_UNIX or exc.errno != errno.EAGAIN:
                 break  # on its way
-        # unix(7): the listener's queue is full, nothing is on its way, and nobody will tell us when there is
-        # room.
+        # unix(7): the listener's queue is full, nothing is on its way, nobody will tell when there is room.
         await asyncio.sleep(pause)
         pause = min(2 * pause, longest)
-    await when_writable(loop, sock, check_connected, sock, address)
-
-
-# -- what is called, now or when the descriptor is ready -----------------------------------------------------
-
-
-def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
-    conn, address = sock.accept()
-    conn.setblocking(False)
-    return conn, address
-
-
-def check_connected(sock: socket.socket, address: Any) -> None:
+    await writable(loop, sock)
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, f"Connect call failed {address}")
-
-
-def send_rest(sock: socket.socket, view: memoryview, position: list[int]) -> None:
-    position[0] += sock.send(view[position[0] :])
-    if position[0] < len(view):
-        raise BlockingIOError
 
 
 def check(loop: Loop, sock: socket.socket) -> None:
@@ -160,53 +179,49 @@ def check(loop: Loop, sock: socket.socket) -> None:
 # -- waiting -------------------------------------------------------------------------------------------------
 
 
-async def when_readable(loop: Loop, sock: socket.socket, call: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``call(*args)`` once it does not raise BlockingIOError, tried when *sock* is readable."""
-    fd = sock.fileno()
-    ensure_no_transport(loop, fd)
+async def readable(loop: Loop, sock: socket.socket, fd: int) -> None:
+    """Wait until *sock*, whose descriptor is *fd*, is readable. Takes the place of a reader that is there."""
     tables = loop._watches
+    tables.drained.discard(fd)
+    if fd in tables.owners:
+        ensure_no_transport(loop, fd)
     future = loop.create_future()
-    handle = loop._new_handle(_try, (future, call, args), None)
+    handle = loop._new_handle(_wake, (future,), CONTEXT)
     replaced = tables.readers.get(fd)
-    tables.watch_read(fd, handle, sock)
+    tables.lend_read(fd, handle, sock)
     if replaced is not None:
         replaced.cancel()
     try:
-        return await future
+        await future
     finally:
         # Unless somebody else has taken our place meanwhile.
         if tables.readers.get(fd) is handle:
-            tables.rest_read(fd, sock)
+            tables.rest_read(fd)
 
 
-async def when_writable(loop: Loop, sock: socket.socket, call: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``call(*args)`` once it does not raise BlockingIOError, tried when *sock* is writable."""
+async def writable(loop: Loop, sock: socket.socket) -> None:
+    """Wait until *sock* is writable. Takes the place of a writer that is there."""
     fd = sock.fileno()
-    ensure_no_transport(loop, fd)
     tables = loop._watches
+    if fd in tables.owners:
+        ensure_no_transport(loop, fd)
     future = loop.create_future()
-    handle = loop._new_handle(_try, (future, call, args), None)
+    handle = loop._new_handle(_wake, (future,), CONTEXT)
     replaced = tables.writers.get(fd)
-    tables.watch_write(fd, handle, sock)
+    tables.watch_write(fd, handle)
     if replaced is not None:
         replaced.cancel()
     try:
-        return await future
+        await future
     finally:
         if tables.writers.get(fd) is handle:
             tables.unwatch_write(fd)
 
 
-def _try(future: asyncio.Future[Any], call: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    if future.done():
-        return  # cancelled; the coroutine will take us out
-    try:
-        result = call(*args)
-    except AGAIN:
-        return
-    except (SystemExit, KeyboardInterrupt):
-        raise
-    except BaseException as exc:
-        future.set_exception(exc)
-    else:
-        future.set_result(result)
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():  # else: cancelled, and the coroutine will take us out
+        future.set_result(None)
+
+
+#: `_wake` calls nobody's code, so that it needs nobody's context.
+CONTEXT = Context()
