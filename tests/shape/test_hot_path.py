@@ -1,0 +1,247 @@
+"""What one message costs, in Python frames and in system calls. Counted, never timed."""
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+import loopkit
+from tests.shape.counting import MESSAGES, CountingLoop, CountingPoller, Meter, measure_echo
+from tests.support.net import listener, unix_pair
+
+
+async def protocol_echo(loop, on_message):
+    transports = []
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            transports.append(transport)
+
+        def data_received(self, data):
+            on_message()
+            self.transport.write(data)
+
+    server = await loop.create_server(Echo, "127.0.0.1", 0)
+
+    async def close():
+        for transport in transports:
+            transport.abort()
+        server.close()
+        await asyncio.sleep(0)
+
+    return server.sockets[0].getsockname(), close
+
+
+async def buffered_echo(loop, on_message):
+    class Echo(asyncio.BufferedProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            self.buffer = bytearray(65536)
+
+        def get_buffer(self, sizehint):
+            return self.buffer
+
+        def buffer_updated(self, nbytes):
+            on_message()
+            self.transport.write(bytes(self.buffer[:nbytes]))
+
+    server = await loop.create_server(Echo, "127.0.0.1", 0)
+
+    async def close():
+        server.close()
+        server.abort_clients()
+        await asyncio.sleep(0)
+
+    return server.sockets[0].getsockname(), close
+
+
+async def streams_echo(loop, on_message):
+    async def serve(reader, writer):
+        while data := await reader.read(65536):
+            on_message()
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+
+    async def close():
+        server.close()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+    return server.sockets[0].getsockname(), close
+
+
+async def sock_echo(loop, on_message):
+    server = listener()
+
+    async def serve():
+        sock, _ = await loop.sock_accept(server)
+        with sock:
+            while data := await loop.sock_recv(sock, 65536):
+                on_message()
+                await loop.sock_sendall(sock, data)
+
+    task = loop.create_task(serve())
+
+    async def close():
+        await task
+        server.close()
+
+    return server.getsockname(), close
+
+
+# -- frames --------------------------------------------------------------------------------------------------
+
+
+def frames_per_message(serve):
+    """Frames entered on the server per message, by name; without the counter's own."""
+    meter = Meter(count_frames=True)
+    measure_echo(loopkit.EpollLoop, serve, meter)
+    return {
+        name.rpartition(".")[2]: count / MESSAGES
+        for name, count in meter.frames.items()
+        if not name.endswith("on_message")
+    }
+
+
+def test_a_message_costs_a_protocol_three_frames():
+    assert frames_per_message(protocol_echo) == {"on_readable": 1, "data_received": 1, "write": 1}
+
+
+def test_a_message_costs_a_buffered_protocol_five_frames():
+    frames = frames_per_message(buffered_echo)
+    assert frames == {"on_readable_buffered": 1, "get_buffer": 1, "buffer_updated": 1, "write": 1, "_send_held": 1}
+
+
+# Upper bounds that hold today, on every version; what stdlib's own streams and tasks need is most of it.
+@pytest.mark.parametrize(("serve", "bound"), [(streams_echo, 21), (sock_echo, 17)])
+def test_a_message_costs_a_coroutine_few_frames(serve, bound):
+    frames = frames_per_message(serve)
+    assert sum(frames.values()) <= bound, frames
+
+
+# -- system calls --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("serve", [protocol_echo, buffered_echo, streams_echo, sock_echo])
+def test_a_message_costs_one_poll_and_no_epoll_ctl(serve):
+    meter = Meter()
+    measure_echo(CountingLoop, serve, meter)
+    assert meter.calls["epoll_ctl"] == 0
+    assert meter.calls["poll(0)"] == 0
+    assert meter.calls["poll"] <= MESSAGES + 1
+
+
+def test_a_step_of_a_task_costs_no_poll():
+    steps = 170
+    with contextlib.closing(CountingLoop()) as loop:
+
+        async def work():
+            for _ in range(steps):
+                await asyncio.sleep(0)
+
+        loop.frozen = True  # so that the turn's limit of rounds counts, and not the one of time
+        meter = Meter()
+        meter.start()
+        loop.run_until_complete(work())
+        meter.stop()
+    assert 1 <= meter.calls["poll(0)"] <= steps / 16 + 2
+
+
+def test_pausing_and_resuming_costs_no_epoll_ctl():
+    with contextlib.closing(CountingLoop()) as loop, unix_pair() as (ours, theirs):
+
+        async def main():
+            transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, ours)
+            await asyncio.sleep(0)
+            meter = Meter()
+            meter.start()
+            for _ in range(10):
+                transport.pause_reading()
+                await asyncio.sleep(0)
+                transport.resume_reading()
+            meter.stop()
+            transport.abort()
+            await asyncio.sleep(0)
+            return meter.calls["epoll_ctl"]
+
+        assert loop.run_until_complete(main()) == 0
+
+
+def test_a_paused_transport_that_gets_data_is_disarmed_once():
+    """An event that nobody wants must not come again in every turn."""
+    with contextlib.closing(CountingLoop()) as loop, unix_pair() as (ours, theirs):
+
+        async def main():
+            transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, ours)
+            transport.pause_reading()
+            theirs.send(b"x")
+            meter = Meter()
+            meter.start()
+            for _ in range(10):
+                await asyncio.sleep(0.001)
+            meter.stop()
+            transport.abort()
+            await asyncio.sleep(0)
+            return meter.calls
+
+        calls = loop.run_until_complete(main())
+    assert calls["epoll_ctl"] == 1
+    assert calls["poll"] + calls["poll(0)"] <= 21
+
+
+def test_a_thousand_wakeups_from_a_callback_cost_one_event():
+    with contextlib.closing(CountingLoop()) as loop:
+        ran = []
+
+        def schedule():
+            for _ in range(1000):
+                loop.call_soon_threadsafe(ran.append, 1)
+            loop.call_soon_threadsafe(loop.stop)
+
+        loop.call_soon(schedule)
+        before = CountingPoller.calls.total()
+        loop.run_forever()
+        assert len(ran) == 1000
+        assert CountingPoller.calls.total() - before <= 2
+
+
+def test_header_and_body_leave_in_one_system_call(monkeypatch):
+    calls = []
+
+    class Counting(socket.socket):
+        def send(self, data, *args):
+            calls.append(("send", len(data)))
+            return super().send(data, *args)
+
+        def sendmsg(self, parts, *args):
+            parts = list(parts)
+            calls.append(("sendmsg", sum(map(len, parts))))
+            return super().sendmsg(parts, *args)
+
+    class Answer(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            self.transport.write(b"header")
+            self.transport.write(b"body")
+
+    with contextlib.closing(loopkit.EpollLoop()) as loop, unix_pair() as (ours, theirs):
+        counting = Counting(fileno=ours.detach())
+
+        async def main():
+            transport, _ = await loop.connect_accepted_socket(Answer, counting)
+            theirs.send(b"?")
+            while not calls:
+                await asyncio.sleep(0)
+            transport.abort()
+            await asyncio.sleep(0)
+
+        loop.run_until_complete(main())
+        assert theirs.recv(100) == b"headerbody"
+    assert calls == [("sendmsg", 10)]
