@@ -1,10 +1,12 @@
 """The tests that are not run, with the reason of each.
 
 `exclusions.txt` holds what looks inside stdlib asyncio; `inherent.txt` what one poller cannot do by its
-nature. A line is a test, or `module.Class.*` where a whole class is of one kind, and then the reason. In
-`inherent.txt` the name of the loop comes first.
+nature. A line is a test, or `module.Class.*` where a whole class is of one kind, and then the reason;
+"3.12:" or "3.13+:" in front says on which Python, where that is not all of them. In `inherent.txt` the name
+of the loop comes first.
 """
 
+import sys
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -28,9 +30,29 @@ def parse(text: str) -> dict[str, str]:
 
 
 @cache
-def white_box() -> dict[str, str]:
-    """The exclusions that hold for every loop."""
+def listed() -> dict[str, str]:
+    """Everything that `exclusions.txt` says, for all versions of Python."""
     return parse((HERE / "exclusions.txt").read_text())
+
+
+@cache
+def white_box() -> dict[str, str]:
+    """The exclusions that hold for every loop, on the running Python."""
+    reasons = {}
+    for pattern, reason in listed().items():
+        versions, _, test = pattern.rpartition(":")
+        if _applies(versions):
+            reasons[test] = reason
+    return reasons
+
+
+def _applies(versions: str) -> bool:
+    """Whether "", "3.12" (that one) or "3.13+" (that one and all later) stand for the running Python."""
+    if not versions:
+        return True
+    first = tuple(int(number) for number in versions.removesuffix("+").split("."))
+    here = sys.version_info[:2]
+    return here >= first if versions.endswith("+") else here == first
 
 
 @cache

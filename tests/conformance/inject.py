@@ -113,7 +113,6 @@ def _share_mocked_loggers() -> None:
 
 
 MOCKABLE = ("loopkit.net", "loopkit.signals")
-CONSTANTS = (int, enum.EnumType)  # a mock of these is of no use to anybody
 
 
 class SharedModule:
@@ -129,7 +128,9 @@ class SharedModule:
             if module is not self._real:
                 mocked = getattr(module, attribute)  # AttributeError where the test has deleted it
                 real = getattr(self._real, attribute)
-                return real if isinstance(real, CONSTANTS) else mocked
+                return (
+                    real if isinstance(real, enum.EnumType) else mocked
+                )  # a mocked enumeration is of no use
         return getattr(self._real, attribute)
 
 

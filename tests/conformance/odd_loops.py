@@ -3,15 +3,17 @@
 import asyncio
 import faulthandler
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from .targets import ReferenceLoop
 
 
-class NeverWakes(ReferenceLoop):
-    """A thread's call does not wake it."""
+class NeverAnswers(ReferenceLoop):
+    """What is given to a thread is never done."""
 
-    def _write_to_self(self) -> None:
-        pass
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        return self.create_future()
 
 
 class Crashes(ReferenceLoop):

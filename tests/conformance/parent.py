@@ -110,6 +110,15 @@ def run_module(loop: str, module: str, options: Options) -> ModuleScore:
     return score
 
 
+def names(module: str) -> list[str]:
+    """The names of all tests that the running Python has in a module."""
+    events, log, status = _worker("asyncio", module, Options(pattern="none has this in its name"), [])
+    plan = next((event["plan"] for event in events if "plan" in event), None)
+    if plan is None:
+        raise LookupError(f"{module} cannot be loaded: {_last_line(log, status)}")
+    return list(plan)
+
+
 def _count(
     score: ModuleScore,
     plan: dict[str, str | None],
