@@ -42,7 +42,7 @@ OTHERS = tuple(
         ("zuvloop", "new_event_loop"),
         ("blazio", "new_event_loop"),
         ("rsloop", "new_event_loop"),
-        ("talyn", "new_event_loop"),
+        ("talyn", "Loop"),
         ("zloop", "new_event_loop"),
         ("loopmini", "new_event_loop"),
         ("winloop", "new_event_loop"),

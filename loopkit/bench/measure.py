@@ -158,6 +158,9 @@ class Bench:
         try:
             self._load.send(json.dumps(job))
             answer = converse(self._load, pid, job["seconds"] + ANSWER_LIMIT, calls)
+        except Failure as failure:
+            self._drop_load()
+            raise Failure(f"the load did not come to an end: {failure}") from None
         except BaseException:
             # Whatever it is still doing must not mix with the next job.
             self._drop_load()

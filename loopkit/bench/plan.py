@@ -8,6 +8,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
 
+import loopkit
 from loopkit.bench.loops import FLOOR
 from loopkit.bench.measure import Bench
 from loopkit.bench.placement import Placement
@@ -113,14 +114,17 @@ def describe_run(settings: Settings, loops: list[Contestant], placement: Placeme
 
 
 def versions(loops: list[Contestant]) -> dict[str, str]:
-    """The versions of the loops' distributions, where they have one."""
+    """The versions of the loops that are distributions of their own."""
     found = {}
     for loop in loops:
-        name = "loopkit-asyncio" if loop.factory.startswith("loopkit:") else loop.install
-        try:
-            found[name] = version(name)
-        except (PackageNotFoundError, ValueError):
-            pass
+        if loop.factory.startswith("loopkit:"):
+            found["loopkit"] = loopkit.__version__
+        elif loop.install:
+            try:
+                found[loop.install] = version(loop.install)
+            except PackageNotFoundError:
+                # It can be imported all the same, from a source tree for instance.
+                continue
     return found
 
 

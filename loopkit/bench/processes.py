@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -98,7 +99,7 @@ class Child:
         poll.register(fd, select.POLLIN)
         while b"\n" not in self._text:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise Failure(f"no answer for {timeout:g} s")
+                raise Failure(f"said nothing for {timeout:g} s")
             data = os.read(fd, 65536)
             if not data:
                 raise Failure(self.describe_end())
@@ -132,11 +133,14 @@ class Child:
         return self._process.poll() is not None
 
     def last_words(self) -> str:
-        """The last line on stderr that says something: of a traceback, the exception."""
+        """The last exception on stderr, or whatever its last line says."""
         # The child writes through the same open file: a seek would move where it writes, so read at an
         # offset.
         fd = self._stderr.fileno()
         tail = os.pread(fd, 65536, max(0, os.fstat(fd).st_size - 65536))
         lines = tail.decode(errors="replace").splitlines()
-        told = [line.strip() for line in lines if line.strip(" ^~|")]
-        return told[-1][:200] if told else ""
+        # Leave out what only frames or underlines: an exception group ends with a rule.
+        told = [line.strip(" |+-^~") for line in lines if line.strip(" |+-^~")]
+        # A warning about what the exception left behind may follow it.
+        exceptions = [line for line in told if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        return (exceptions or told)[-1][:200] if told else ""

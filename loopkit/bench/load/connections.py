@@ -103,9 +103,13 @@ class Peer:
     def connect(self) -> socket.socket:
         """A connected socket that blocks for at most PATIENCE seconds. Raises OSError."""
         sock = self.open_socket()
-        sock.settimeout(PATIENCE)
-        sock.connect(self.address)
-        return self.secure(sock) if self.context else sock
+        try:
+            sock.settimeout(PATIENCE)
+            sock.connect(self.address)
+            return self.secure(sock) if self.context else sock
+        except OSError:
+            sock.close()
+            raise
 
     def secure(self, sock: socket.socket, *, handshake: bool = True) -> ssl.SSLSocket:
         """TLS on a connected socket; without `handshake`, the first steps are the caller's."""

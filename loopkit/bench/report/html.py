@@ -81,7 +81,7 @@ def section(scenario: ScenarioResult) -> str:
     headings = "".join(f"<th>{escape(heading)}</th>" for heading in head)
     body = "".join(f"<tr>{line_cells(line, len(head))}</tr>" for line in lines)
     return (
-        f'<h2 id="{escape(scenario.name)}">{escape(scenario.title)}</h2>{picture}'
+        f'<h2 id="{escape(scenario.name)}">{escape(scenario.name)}</h2>{picture}'
         f'<div class="wide"><table><thead><tr>{headings}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

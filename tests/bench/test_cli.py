@@ -1,0 +1,127 @@
+"""Does `loopkit bench` do what its command line says, and answer mistakes in one line?"""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from loopkit.bench import loops
+from loopkit.bench.loops import KNOWN, Contestant
+from loopkit.bench.scenarios import SCENARIOS, choose
+from loopkit.cli.bench import main
+
+
+def test_a_run_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "svg", "html")}
+    outputs = [text for kind, path in files.items() for text in (f"--{kind}", str(path))]
+    loop = "tests.bench.bad_loops:cannot_start"
+    assert main(["sleep", "--quick", "--rounds", "2", "--loops", "asyncio", "--loop", loop, *outputs]) == 0
+    out, err = capsys.readouterr()
+    assert "CPU us" in out
+    assert f"{loop}  failed: RuntimeError: this loop needs a kernel from the future" in out
+    assert "sleep, round 2 of 2" in err
+    document = json.loads(files["json"].read_text())
+    assert document["about"]["heap"] == "cold"
+    rows = {row["loop"]: row for row in document["scenarios"][0]["rows"]}
+    assert len(rows["asyncio"]["samples"]) == 2
+    assert rows[loop]["samples"] == []
+    assert "<svg" in files["svg"].read_text()
+    assert "<html" in files["html"].read_text()
+
+    assert main(["show", str(files["json"])]) == 0
+    assert "kernel from the future" in capsys.readouterr().out
+    assert main(["show", str(files["json"]), "--svg", str(tmp_path / "again.svg")]) == 0
+    assert (tmp_path / "again.svg").read_text() == files["svg"].read_text()
+    capsys.readouterr()
+    assert main(["compare", str(files["json"]), str(files["json"])]) == 0
+    assert "asyncio" in capsys.readouterr().out
+
+
+def test_json_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sleep", "--quick", "--rounds", "1", "--loops", "asyncio", "--warm", "--json", "-"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["about"]["heap"] == "warm"
+
+
+def test_only_failures_are_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sleep", "--rounds", "1", "--loops", "no_such_module:loop"]) == 1
+    assert "No module named 'no_such_module'" in capsys.readouterr().out
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in (*SCENARIOS, *KNOWN, "echo", "all"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "no scenario is called 'nonsense'"),
+        (["--loops", "nonsense"], "no loop is called 'nonsense'"),
+        (["--loop", "module:"], "no loop is called 'module:'"),
+        (["--rounds", "0"], "no whole number from 1 on"),
+        (["--rounds", "many"], "no whole number from 1 on"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--json", "/no/such/folder/x.json"], "no such directory"),
+        (["compare", "one.json"], "NEW.json"),
+        (
+            ["compare", "/no/such/old.json", "/no/such/new.json"],
+            "No such file or directory: '/no/such/old.json'",
+        ),
+        (["show", "/no/such/result.json"], "No such file or directory"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert says in err.splitlines()[-1]
+
+
+def test_a_loop_that_is_not_installed_is_skipped_with_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(loops.KNOWN, "absent", Contestant("absent", "no_such_module:loop", install="absent"))
+    assert main(["sleep", "--rounds", "1", "--quick", "--loops", "asyncio,absent"]) == 0
+    out, err = capsys.readouterr()
+    assert "absent is not installed: skipped (python -m pip install absent)" in err
+    assert "absent" not in out
+    assert main(["--loops", "absent"]) == 2
+    assert "none of these loops is installed" in capsys.readouterr().err
+
+
+def test_png_without_matplotlib_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopkit.bench.report.png.find_spec", lambda name: None)
+    assert main(["sleep", "--png", "x.png"]) == 2
+    assert "python -m pip install matplotlib" in capsys.readouterr().err
+
+
+def test_other_systems_are_told_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert main([]) == 2
+    assert "it needs Linux" in capsys.readouterr().err
+
+
+def test_names_and_aliases_of_loops() -> None:
+    assert [loop.name for loop in loops.choose(["epoll", "asyncio"], ["epoll"])[0]] == [
+        "loopkit-epoll",
+        "asyncio",
+    ]
+    assert len(loops.choose(["loopkit"], [])[0]) == 4
+    assert loops.choose(["a.b:c"], [])[0] == [Contestant("a.b:c", "a.b:c")]
+    everyone = [loop.name for loop in loops.choose([], [])[0]]
+    assert everyone[:5] == ["loopkit-epoll", "loopkit-poll", "loopkit-select", "loopkit-busy", "asyncio"]
+    assert "floor" in everyone
+
+
+def test_groups_and_scenarios_are_chosen_once_each() -> None:
+    assert [scenario.name for scenario in choose(["sock", "echo"])] == ["sock", "protocol", "streams"]
+    assert len(choose(["all"])) == len(SCENARIOS)
