@@ -1,0 +1,228 @@
+"""The timer heap, without a loop and without a clock."""
+
+import asyncio
+import heapq
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+import loopkit
+from loopkit import timers
+from loopkit.timers import FEW, TimerHeap
+
+
+class Handle:
+    """The two attributes that the heap reads. Cancelling tells the heap, as the loop does."""
+
+    def __init__(self, heap, name):
+        self.heap, self.name = heap, name
+        self._callback = print
+        self._scheduled = False
+
+    def cancel(self):
+        if self._callback is not None:
+            self._callback = None
+            if self._scheduled:
+                self.heap.note_cancelled()
+
+
+def handles_of(heap):
+    return [entry[2] for entry in heap.heap]
+
+
+class Model(RuleBasedStateMachine):
+    """The heap beside a plain list of (when, age, handle)."""
+
+    handles = Bundle("handles")
+
+    def __init__(self):
+        super().__init__()
+        self.heap = TimerHeap()
+        self.model = []
+        self.age = 0
+
+    @rule(target=handles, when=st.integers(0, 20))
+    def add(self, when):
+        self.age += 1
+        handle = Handle(self.heap, self.age)
+        self.heap.add(when, handle)
+        self.model.append((when, self.age, handle))
+        return handle
+
+    @rule(handle=consumes(handles))
+    def cancel(self, handle):
+        handle.cancel()
+        self.model = [entry for entry in self.model if entry[2] is not handle]
+        assert self.heap.cancelled <= max(FEW, len(self.heap.heap) / 2)
+
+    @rule(count=st.integers(FEW, 2 * FEW), when=st.integers(0, 20))
+    def time_out_a_crowd(self, count, when):
+        crowd = [self.add(when) for _ in range(count)]
+        for handle in crowd:
+            self.cancel(handle)
+
+    @rule(end=st.integers(0, 21))
+    def the_heap_is_a_queue_ordered_by_time_and_age(self, end):
+        due = sorted(entry for entry in self.model if entry[0] < end)
+        self.model = [entry for entry in self.model if entry[0] >= end]
+        popped = []
+        while (handle := self.heap.pop_due(end, self.heap.seq)) is not None:
+            popped.append(handle)
+            assert handle._scheduled is False
+        assert [handle.name for handle in popped] == [age for _, age, _ in due]
+
+    @rule()
+    def next_is_the_earliest(self):
+        assert self.heap.next() == min((entry[0] for entry in self.model), default=None)
+
+    @invariant()
+    def nothing_is_lost(self):
+        alive = [handle for handle in handles_of(self.heap) if handle._callback is not None]
+        assert sorted(handle.name for handle in alive) == sorted(age for _, age, _ in self.model)
+        assert len(self.heap.heap) - len(alive) == self.heap.cancelled
+
+    @invariant()
+    def whoever_is_out_knows_it(self):
+        assert all(handle._scheduled for handle in handles_of(self.heap))
+
+
+Model.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+class TestModel(Model.TestCase):
+    def test_the_heap_is_a_queue_ordered_by_time_and_age(self):
+        self.runTest()
+
+    runTest = Model.TestCase.runTest
+
+
+def test_equal_times_come_in_the_order_of_their_adding():
+    heap = TimerHeap()
+    for name in range(100):
+        heap.add(1.0, Handle(heap, name))
+    assert [heap.pop_due(2.0, heap.seq).name for _ in range(100)] == list(range(100))
+    assert heap.pop_due(2.0, heap.seq) is None
+
+
+def test_what_is_added_while_due_timers_run_waits_for_the_next_turn():
+    heap = TimerHeap()
+    heap.add(1.0, Handle(heap, "first"))
+    youngest = heap.seq
+    assert heap.pop_due(5.0, youngest).name == "first"
+    heap.add(1.0, Handle(heap, "asks for now again"))
+    assert heap.pop_due(5.0, youngest) is None
+    assert heap.pop_due(5.0, heap.seq).name == "asks for now again"
+
+
+def test_a_timer_due_exactly_now_is_not_before_now():
+    heap = TimerHeap()
+    heap.add(1.0, Handle(heap, 1))
+    assert heap.pop_due(1.0, heap.seq) is None
+    assert heap.next() == 1.0
+
+
+def test_handles_are_never_compared():
+    heap = TimerHeap()
+    for _ in range(50):
+        heap.add(1.0, Handle(heap, object()))  # has no order: a comparison would raise TypeError
+    while heap.pop_due(2.0, heap.seq):
+        pass
+    assert heap.heap == []
+
+
+def test_a_cancelled_timer_is_dropped_by_whoever_meets_it():
+    heap = TimerHeap()
+    cancelled, kept = Handle(heap, "cancelled"), Handle(heap, "kept")
+    heap.add(1.0, cancelled)
+    heap.add(2.0, kept)
+    cancelled.cancel()
+    assert len(heap.heap) == 2
+    assert heap.next() == 2.0
+    assert handles_of(heap) == [kept]
+    assert (cancelled._scheduled, heap.cancelled) == (False, 0)
+
+
+def test_timeouts_that_never_fire_do_not_pile_up():
+    """The life of a server: a timeout set and cancelled for every request, one real timer far away."""
+    heap = TimerHeap()
+    heap.add(1000.0, Handle(heap, "far away"))
+    longest = 0
+    for request in range(10_000):
+        handle = Handle(heap, request)
+        heap.add(60.0 + request / 1000, handle)
+        handle.cancel()
+        longest = max(longest, len(heap.heap))
+    assert longest <= 2 * FEW + 2
+
+
+def test_cancelling_costs_the_same_however_many_there_are(monkeypatch):
+    """Rebuilding looks at every entry; n cancellations may look at a multiple of n entries, and no more."""
+    looked_at = 0
+
+    def counting(entries):
+        nonlocal looked_at
+        looked_at += len(entries)
+        heapq.heapify(entries)
+
+    monkeypatch.setattr(timers, "heapify", counting)
+
+    def cost(count):
+        nonlocal looked_at
+        looked_at = 0
+        heap = TimerHeap()
+        handles = [Handle(heap, number) for number in range(count)]
+        for handle in handles:
+            heap.add(float(handle.name % 7), handle)
+        for handle in handles:
+            handle.cancel()
+        assert len(heap.heap) <= FEW
+        return looked_at
+
+    for count in (1000, 4000, 16_000):
+        assert cost(count) <= 2 * count
+
+
+def test_a_rebuild_keeps_the_list_object():
+    """The turn holds on to it."""
+    heap = TimerHeap()
+    entries = heap.heap
+    handles = [Handle(heap, number) for number in range(4 * FEW)]
+    for handle in handles:
+        heap.add(float(handle.name), handle)
+    for handle in handles[: 3 * FEW]:
+        handle.cancel()
+    assert heap.heap is entries
+    assert len(entries) < 4 * FEW
+    heap.clear()
+    assert heap.heap is entries
+
+
+@given(st.lists(st.integers(0, 100), max_size=60))
+def test_a_real_loop_fires_in_the_order_of_the_model(deadlines):
+    """The same through the loop's own, written-out form of the heap."""
+    loop = loopkit.EpollLoop()
+    try:
+        now, fired = loop.time(), []
+        for number, deadline in enumerate(deadlines):
+            loop.call_at(now - 200 + deadline, fired.append, number)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        assert fired == sorted(range(len(deadlines)), key=lambda number: (deadlines[number], number))
+    finally:
+        loop.close()
+
+
+def test_the_loop_counts_cancellations_of_scheduled_timers_only():
+    loop = loopkit.EpollLoop()
+    try:
+        fired = loop.call_later(0, int)
+        loop.run_until_complete(asyncio.sleep(0.001))
+        fired.cancel()
+        assert loop._timers.cancelled == 0
+        waiting = loop.call_later(1000, int)
+        waiting.cancel()
+        waiting.cancel()
+        assert loop._timers.cancelled == 1
+    finally:
+        loop.close()
