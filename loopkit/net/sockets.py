@@ -56,7 +56,7 @@ async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
     """Receive into the writable buffer *buf*; the number of bytes. Raises what ``sock.recv_into`` raises."""
     if loop._debug or isinstance(sock, ssl.SSLSocket):
         check(loop, sock)
-    # fast: as in sock_recv
+    # fast: as in sock_recv; see performance.md#drained-sockets
     if (fd := sock.fileno()) in loop._watches.drained and len(buf):
         await readable(loop, sock, fd)
     while True:
