@@ -1,1 +1,4 @@
-"""Child processes: spawning, watching for their end, and the transport that stands for one."""
+"""Child processes.
+
+`spawn.py` starting one; `watch.py` noticing its end; `transport.py` what stands between it and a protocol.
+"""
