@@ -10,8 +10,9 @@ How one figure comes about::
        |                    asyncio program (examples/echo.py, child/servers.py) that knows nothing of it;
        |                    child/floor.py is the same server on a bare `select.epoll`
        +-- child/inside.py  scenarios without a peer (call_soon, timers, tasks...), in one process
-       +-- load/            the other side: one long-lived process with no asyncio in it that drives the
-                            server, checks every byte and reads the server's CPU clock
+       |                    a program of run.py, too
+       +-- load/            the other side: one long-lived process that uses no asyncio, drives the server,
+                            checks every byte and reads the server's CPU clock
 
     results.py   samples -> medians, spreads, ratios; to JSON and back
     report/      the same results as a table, a comparison, SVG, HTML, PNG

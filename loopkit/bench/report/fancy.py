@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -53,16 +54,20 @@ class RichScreen:
         console = Console()
         console.print(Text(", ".join(f"{key}: {value}" for key, value in report.about.items()), style="dim"))
         for scenario in report.scenarios:
-            console.print(make_table(scenario))
+            console.print(make_table(scenario), Text())
         console.print(Text(rows.LEGEND, style="dim"))
 
 
 def make_table(scenario: ScenarioResult) -> Table:
     """One scenario. Everything is Text: in plain strings rich would take [brackets] for markup."""
     head, *lines = rows.table(scenario)
-    drawn = Table(title=Text(scenario.title), title_justify="left")
+    # Without frames and wide gaps all figures fit 80 columns.
+    drawn = Table(title=Text(scenario.title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    drawn.padding = (0, 1, 0, 0)
     for index, heading in enumerate(head):
-        drawn.add_column(Text(heading), justify="right" if index else "left", no_wrap=True)
+        text = heading == rows.SYSCALLS
+        justify: Literal["left", "right"] = "right" if index and not text else "left"
+        drawn.add_column(Text(heading), justify=justify, no_wrap=not text)
     remarks = [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
     for line in lines:
         style = "bold" if line[0].startswith("loopkit") else "dim" if line[0] == FLOOR else ""

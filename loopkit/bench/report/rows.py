@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from loopkit.bench.results import LoopResult, ScenarioResult
 
 LEGEND = (
-    "CPU: microseconds of processor time (user and system) the loop's process used per operation; less is "
-    "better, and it is the figure to trust on a busy machine. +-: half the interquartile range over the "
-    "rounds. busy: share of the time in which that process worked; well below 100 %, it waited for the "
-    "load and could have served more. /asyncio, /uvloop: median over the rounds of this loop's figure "
-    "divided by theirs in the same round."
+    "CPU: microseconds of processor time (user and system) that the loop's process used per operation; "
+    "less is better, and it is the figure to trust. +-: half the interquartile range over the rounds. "
+    "busy: share of the time in which that process ran; well below 100%, it waited for the load or for "
+    "its turn on a busy machine, and could have served more. /asyncio, /uvloop: this loop's figure "
+    "divided by theirs in the same round; the median over the rounds."
 )
-
-
 # What a cell without a figure says.
 NONE = "-"
+SYSCALLS = "system calls"
 PLURALS = {"process": "processes"}
 
 
@@ -58,7 +57,7 @@ def headings(scenario: ScenarioResult) -> list[str]:
         "p99 us",
         "busy",
         *(f"/{control}" for control in CONTROLS),
-        "system calls",
+        SYSCALLS,
     ]
 
 
