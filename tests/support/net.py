@@ -5,6 +5,7 @@ Every socket made here has a timeout, so that a peer which is never answered fai
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -183,3 +184,17 @@ def echo(sock: socket.socket) -> None:
     """A handler for `serving`: send back what comes."""
     while data := sock.recv(65536):
         sock.sendall(data)
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[tuple[str, int]]:
+    """An address that neither accepts nor refuses connections: a listener whose queue is full."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(20):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(server.getsockname())
+            if not select.select([], [sock], [], 0.05)[1]:
+                break
+        yield server.getsockname()
