@@ -398,6 +398,32 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         asyncio would have sent it."""
         return self._backlog_size
 
+    # -- sendfile --------------------------------------------------------------------------------------------
+
+    def _bar_writes(self) -> asyncio.Future[None]:
+        """Refuse writes from now on: `loop.sendfile` writes to the socket behind our back.
+
+        The future is done when everything written so far is sent, and fails when the connection is lost.
+        """
+        if self._eof or self._drained is not None:
+            self._complain("sendfile")
+        if self._held is not None:
+            self._send_held()
+        self._barred = True
+        drained = self._bar_writes_until_lost()
+        if not self._backlog:
+            drained.set_result(None)
+        return drained
+
+    def _bar_writes_until_lost(self) -> asyncio.Future[None]:
+        """A future for the transfer itself, which fails when the connection is lost."""
+        self._drained = self._loop.create_future()
+        return self._drained
+
+    def _unbar_writes(self) -> None:
+        self._drained = None
+        self._barred = bool(self._eof or self._lost)
+
     # -- ending ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
