@@ -7,17 +7,18 @@ thread that is stuck in somebody else's slow name server.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures  # whose thread pool is only loaded when it is asked for
 import socket
 import threading
 import warnings
 from asyncio.log import logger
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from .errors import check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from .loop import Loop
 
@@ -40,7 +41,9 @@ def run_in_executor(
             raise RuntimeError("Executor shutdown has been called")
         executor = loop._default_executor
         if executor is None:
-            executor = loop._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+            executor = loop._default_executor = concurrent.futures.ThreadPoolExecutor(
+                thread_name_prefix="asyncio"
+            )
     return asyncio.wrap_future(executor.submit(func, *args), loop=loop)
 
 
@@ -49,7 +52,7 @@ def set_default_executor(loop: Loop, executor: Executor) -> None:
 
     Raises TypeError unless *executor* is a `concurrent.futures.ThreadPoolExecutor`.
     """
-    if not isinstance(executor, ThreadPoolExecutor):
+    if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         raise TypeError("executor must be ThreadPoolExecutor instance")
     loop._default_executor = executor
 

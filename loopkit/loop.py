@@ -41,7 +41,7 @@ import weakref
 from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
-from heapq import heappop, heappush
+from heapq import heappush
 from itertools import repeat
 from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -198,7 +198,7 @@ class Loop(asyncio.AbstractEventLoop):
         events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
         readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
-        next_ready, clock = ready.popleft, self.time
+        due, next_due, next_ready, clock = timers.due, timers.due.popleft, ready.popleft, self.time
         while True:
             # -- run: the snapshot of what is ready; and what that made ready, while little time has passed
             rounds = 0
@@ -235,7 +235,7 @@ class Loop(asyncio.AbstractEventLoop):
                 rounds += 1
 
             # -- poll: for no longer than until the next timer
-            if ready or self._leave:
+            if ready or due or self._leave:
                 timeout: float | None = 0
             else:
                 timeout = timers.next() if heap else None
@@ -284,27 +284,25 @@ class Loop(asyncio.AbstractEventLoop):
 
             # -- timers: those due by now, oldest first
             if heap:
-                # No younger than this: a callback that asks for "now" again and again must not hold the turn.
-                end, youngest = clock() + CLOCK_RESOLUTION, timers.seq
-                while heap and heap[0][0] < end and heap[0][1] <= youngest:
-                    # fast: TimerHeap.pop_due without its frame; see performance.md#inline-timers
-                    timer = heappop(heap)[2]
-                    timer._scheduled = False  # type: ignore[attr-defined]
-                    callback = timer._callback  # type: ignore[attr-defined]
-                    if callback is None:
-                        timers.cancelled -= 1
-                        continue
-                    try:
-                        if timer._args:
-                            timer._context.run(callback, *timer._args)  # type: ignore[attr-defined]
-                        else:
-                            timer._context.run(callback)  # type: ignore[attr-defined]
-                    except (SystemExit, KeyboardInterrupt):
-                        raise
-                    except BaseException as exc:
-                        errors.callback_failed(self, timer, exc)
-                    if unsent:
-                        self._flush()
+                end = clock() + CLOCK_RESOLUTION
+                if heap[0][0] < end:
+                    timers.collect(end)
+            while due:
+                timer = next_due()
+                callback = timer._callback  # type: ignore[attr-defined]
+                if callback is None:
+                    continue  # cancelled by an earlier one of this turn
+                try:
+                    if timer._args:
+                        timer._context.run(callback, *timer._args)  # type: ignore[attr-defined]
+                    else:
+                        timer._context.run(callback)  # type: ignore[attr-defined]
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as exc:
+                    errors.callback_failed(self, timer, exc)
+                if unsent:
+                    self._flush()
             if self._leave:
                 return
             # Nothing is kept alive while we sleep.
@@ -438,9 +436,15 @@ class Loop(asyncio.AbstractEventLoop):
         if self._guarded:
             handle = self._call_soon_guarded("call_soon_threadsafe", callback, args, context)
         else:
-            handle = Handle(callback, args, self, copy_context() if context is None else context)
+            # fast: as in call_soon; see performance.md#lean-handles
+            handle = _new(Handle)
+            handle._callback = callback
+            handle._args = args
+            handle._loop = self
+            handle._context = copy_context() if context is None else context
         self._ready.append(handle)
-        self._wakeup.wake()
+        if not self._wakeup.pending:
+            self._wakeup.wake()
         return handle
 
     def call_later(  # type: ignore[override]
@@ -449,7 +453,7 @@ class Loop(asyncio.AbstractEventLoop):
         """Call ``callback(*args)`` after *delay* seconds, never earlier. Raises TypeError if that is None."""
         if delay is None:
             raise TypeError("delay must not be None")
-        return self._call_at(self.time() + delay, callback, args, context)
+        return self._timer(self.time() + delay, callback, args, context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
@@ -461,12 +465,11 @@ class Loop(asyncio.AbstractEventLoop):
         if when is None:
             raise TypeError("when cannot be None")
         when + 0.0  # a str or a Decimal must fail here, not in the middle of a turn
-        return self._call_at(when, callback, args, context)
+        return self._timer(when, callback, args, context)
 
-    def _call_at(
+    def _timer(
         self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.TimerHandle:
-        handle: asyncio.TimerHandle
         if self._guarded:
             self._guard("call_at", callback)
             handle = asyncio.TimerHandle(when, callback, args, self, context)

@@ -49,7 +49,7 @@ def _run(loop: Loop) -> None:
 
 def _poll(loop: Loop) -> list[tuple[int, int]]:
     timeout: float | None = 0
-    if not loop._ready and not loop._leave:
+    if not (loop._ready or loop._timers.due or loop._leave):
         due = loop._timers.next()
         timeout = None if due is None else min(max(due - loop.time(), 0), plain.LONGEST_POLL)
     loop._idle = True
@@ -76,9 +76,11 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
 
 def _fire_timers(loop: Loop) -> None:
     timers = loop._timers
-    end, youngest = loop.time() + plain.CLOCK_RESOLUTION, timers.seq
-    while (handle := timers.pop_due(end, youngest)) is not None:
-        call(loop, handle)
+    timers.collect(loop.time() + plain.CLOCK_RESOLUTION)
+    while timers.due:
+        handle = timers.due.popleft()
+        if not handle.cancelled():
+            call(loop, handle)
 
 
 def call(loop: Loop, handle: asyncio.Handle) -> None:

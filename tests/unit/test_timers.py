@@ -27,6 +27,14 @@ class Handle:
                 self.heap.note_cancelled()
 
 
+def collected(heap, end):
+    """What is due before *end*, oldest first; the heap hands it over."""
+    heap.collect(end)
+    due = list(heap.due)
+    heap.due.clear()
+    return due
+
+
 def handles_of(heap):
     return [entry[2] for entry in heap.heap]
 
@@ -66,10 +74,8 @@ class Model(RuleBasedStateMachine):
     def the_heap_is_a_queue_ordered_by_time_and_age(self, end):
         due = sorted(entry for entry in self.model if entry[0] < end)
         self.model = [entry for entry in self.model if entry[0] >= end]
-        popped = []
-        while (handle := self.heap.pop_due(end, self.heap.seq)) is not None:
-            popped.append(handle)
-            assert handle._scheduled is False
+        popped = collected(self.heap, end)
+        assert not any(handle._scheduled for handle in popped)
         assert [handle.name for handle in popped] == [age for _, age, _ in due]
 
     @rule()
@@ -101,24 +107,25 @@ def test_equal_times_come_in_the_order_of_their_adding():
     heap = TimerHeap()
     for name in range(100):
         heap.add(1.0, Handle(heap, name))
-    assert [heap.pop_due(2.0, heap.seq).name for _ in range(100)] == list(range(100))
-    assert heap.pop_due(2.0, heap.seq) is None
+    assert [handle.name for handle in collected(heap, 2.0)] == list(range(100))
+    assert heap.heap == []
 
 
-def test_what_is_added_while_due_timers_run_waits_for_the_next_turn():
+def test_a_crowd_that_is_due_at_once_keeps_its_order_and_leaves_a_heap():
     heap = TimerHeap()
-    heap.add(1.0, Handle(heap, "first"))
-    youngest = heap.seq
-    assert heap.pop_due(5.0, youngest).name == "first"
-    heap.add(1.0, Handle(heap, "asks for now again"))
-    assert heap.pop_due(5.0, youngest) is None
-    assert heap.pop_due(5.0, heap.seq).name == "asks for now again"
+    crowd = 8 * FEW
+    for name in range(crowd, 0, -1):
+        heap.add(float(name), Handle(heap, name))
+    for later in (30.5, 10.5, 20.5):
+        heap.add(crowd + later, Handle(heap, later))
+    assert [handle.name for handle in collected(heap, crowd + 1.0)] == list(range(1, crowd + 1))
+    assert [handle.name for handle in collected(heap, crowd + 99.0)] == [10.5, 20.5, 30.5]
 
 
 def test_a_timer_due_exactly_now_is_not_before_now():
     heap = TimerHeap()
     heap.add(1.0, Handle(heap, 1))
-    assert heap.pop_due(1.0, heap.seq) is None
+    assert collected(heap, 1.0) == []
     assert heap.next() == 1.0
 
 
@@ -126,8 +133,7 @@ def test_handles_are_never_compared():
     heap = TimerHeap()
     for _ in range(50):
         heap.add(1.0, Handle(heap, object()))  # has no order: a comparison would raise TypeError
-    while heap.pop_due(2.0, heap.seq):
-        pass
+    assert len(collected(heap, 2.0)) == 50
     assert heap.heap == []
 
 
