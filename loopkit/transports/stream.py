@@ -4,8 +4,9 @@ Some facts about reading and writing a stream
 
 a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block
    from mmap and returns it with munmap: three system calls a message, more than everything else together. 64
-   KiB stay clear of that, and one event reads at most so much: a flood on one connection does not starve the
-   others.
+   KiB stay clear of that, and of giving the top of the heap back to the kernel and taking it again each time.
+   A connection that fills them sends in bulk: it is read in blocks just below the threshold until it calms
+   down. One event reads one block, so that a flood on one connection does not starve the others.
 b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before
    anything is queued, and the poller is only asked to watch for writing when the kernel said "not now".
 c) With TCP_NODELAY, which interactive protocols need, every `send` is a packet. A header and a body written
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
 
-#: Bytes asked of one recv.
+#: Bytes asked of one recv: usually, of a connection that sends in bulk, and where bulk ends.
 READ_SIZE = 64 * 1024
+BULK_READ_SIZE = 120 * 1024
+BULK_ENDS = 16 * 1024
 
 #: Held writes leave, at the latest, when there are more bytes than this; a larger write never waits.
 HOLD = 16 * 1024
@@ -78,10 +81,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         "_gathering",  # on_readable is on the stack, and sends what is held when the protocol returns
         "_held",  # bytes, or a list of bytes, that leave when the callback in progress returns
         "_held_size",
+        "_read_size",
     )
-
-    #: Bytes asked of one recv; may be changed, as on asyncio's transports.
-    max_size = READ_SIZE
 
     #: asyncio's markers, by which its helpers and other loops' code know what a transport can do.
     _start_tls_compatible = True
@@ -100,6 +101,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         self._limits = DEFAULT_LIMITS
         self._backlog: deque[Buffer] | None = None
         self._backlog_size = self._held_size = 0
+        self._read_size = READ_SIZE
         self._held: bytes | list[bytes] | None = None
         self._gathering = self._eof = self._barred = False
         self._drained: asyncio.Future[None] | None = None
@@ -119,7 +121,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if self._lost:
             return
         try:
-            data = self._sock.recv(self.max_size)
+            data = self._sock.recv(self._read_size)
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -130,6 +132,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if not data:
             self._on_eof()
             return
+        if len(data) >= READ_SIZE or self._read_size != READ_SIZE:
+            self._read_size = READ_SIZE if len(data) < BULK_ENDS else BULK_READ_SIZE
         self._gathering = True
         try:
             self._protocol.data_received(data)
