@@ -1,7 +1,7 @@
 """The tests that are not run, with the reason of each.
 
-`exclusions.txt` holds what looks inside stdlib asyncio; `inherent.txt` what one poller cannot do by its
-nature. A line is a test, or `module.Class.*` where a whole class is of one kind, and then the reason;
+`exclusions.txt` holds what looks inside stdlib asyncio; `inherent.txt` what one loop cannot be
+tested for. A line is a test, or `module.Class.*` where a whole class is of one kind, and then the reason;
 "3.12:" or "3.13+:" in front says on which Python, where that is not all of them. In `inherent.txt` the name
 of the loop comes first.
 """
@@ -57,10 +57,9 @@ def _applies(versions: str) -> bool:
 
 @cache
 def inherent(loop: str) -> dict[str, str]:
-    """The exclusions that the nature of one loop's poller demands."""
+    """The exclusions that hold for one loop because of what it is."""
     lines = (HERE / "inherent.txt").read_text().splitlines()
-    own = [line.partition(" ")[2].strip() for line in lines if line.partition(" ")[0] == loop]
-    return parse("\n".join(own))
+    return parse("\n".join(line.removeprefix(loop + " ") for line in lines if line.startswith(loop + " ")))
 
 
 def reason_for(test: str, loop: str) -> str | None:

@@ -112,7 +112,7 @@ def _share_mocked_loggers() -> None:
     logger.__class__ = type("SharedLogger", (type(logger),), {name: shared(name) for name in names})
 
 
-MOCKABLE = ("loopkit.net", "loopkit.signals")
+MOCKABLE = ("loopkit.executor", "loopkit.net", "loopkit.signals")
 
 
 class SharedModule:
@@ -137,8 +137,8 @@ class SharedModule:
 def _share_mocked_modules() -> None:
     """Let a test that mocks `asyncio.base_events.socket` mock it for loopkit's modules of that task as well.
 
-    Not for the wakeup, whose counterpart sits in a module of asyncio's that no test mocks. A loop in C cannot
-    be reached.
+    Not for the wakeup, whose counterpart sits in a module of asyncio's that no test mocks. A loop in C
+    cannot be reached.
     """
     for owner in [module for name, module in sys.modules.items() if name.startswith(MOCKABLE)]:
         for name in ("os", "signal", "socket", "sys"):
@@ -149,6 +149,7 @@ def _share_mocked_modules() -> None:
 def prepare(module: ModuleType, target: Target) -> None:
     """Hook the classes of an imported test module so that they make the target's loops."""
     utils = importlib.import_module("test.test_asyncio.utils")
+    asyncio.set_event_loop(None)  # some tests take it for granted that another one has done so
     if not target.has_default_executor:  # the only private attribute that every teardown reads
         utils.TestCase.close_loop = staticmethod(lambda loop: loop.close())
     utils.TestCase.new_test_loop = functools.partialmethod(_new_test_loop, target)
