@@ -104,12 +104,17 @@ class Prompt(code.InteractiveConsole):
         self.context = contextvars.copy_context()  # of all statements, so that a ContextVar stays set
         self.task: asyncio.Task[object] | None = None  # the statement that awaits
         self.cancelled = False  # ... and has had its first Ctrl-C
+        self.computing = False  # a statement that has not returned yet
         self.waiting = False  # for a line
         self.prompts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Prompt until the end of input. Raises what a statement leaves by: SystemExit."""
-        previous = signal.signal(signal.SIGINT, self._interrupted)
+        previous = signal.getsignal(signal.SIGINT)
+        # A Python handler alone is late if the signal comes just before the loop falls asleep. With this one,
+        # a signal wakes the loop, whoever handles it.
+        self.loop.add_signal_handler(signal.SIGINT, lambda: None)
+        signal.signal(signal.SIGINT, self._interrupted)
         threading.Thread(target=self._read, name="loopkit prompt", daemon=True).start()
         self._ask()
         try:
@@ -119,8 +124,10 @@ class Prompt(code.InteractiveConsole):
                 except KeyboardInterrupt:
                     self._abandon()
         finally:
+            self.loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, previous)
             self.prompts.put(None)
+            self.task = None
 
     def run_startup_file(self) -> None:
         """Run what PYTHONSTARTUP names, as Python's own prompt does. Its errors are shown and forgotten."""
@@ -169,12 +176,16 @@ class Prompt(code.InteractiveConsole):
     def runcode(self, code: CodeType) -> None:
         """Run a statement, for push(). One that awaits becomes a task; then :meth:`_finished` goes on."""
         try:
+            self.computing = True
             result = self.context.run(FunctionType(code, self.locals))
+            self.computing = False
         except SystemExit:
             raise
         except KeyboardInterrupt:
+            self.computing = False
             self._say_interrupted()
         except BaseException:
+            self.computing = False
             self.showtraceback()
         else:
             if code.co_flags & inspect.CO_COROUTINE:
@@ -183,28 +194,34 @@ class Prompt(code.InteractiveConsole):
                 self.task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[object]) -> None:
-        self.task = None
+        awaited = task is self.task
         try:
             task.result()
         except asyncio.CancelledError:
-            if self.cancelled:
+            if awaited and self.cancelled:
                 self._say_interrupted()
-            else:
+            elif awaited:
                 self.showtraceback()
+        except (KeyboardInterrupt, SystemExit):  # these have left the loop before, and were seen to there
+            pass
         except BaseException:
             self.showtraceback()
-        self._ask()
+        if awaited:
+            self.task = None
+            self._ask()
 
     # -- Ctrl-C.
 
     def _interrupted(self, signum: int, frame: FrameType | None) -> None:
+        # Raises only into a statement, and only once, however often an impatient user presses the key.
         if self.task is not None and not self.cancelled:
             self.cancelled = True
             self.loop.call_soon_threadsafe(self.task.cancel)
+        elif self.task is not None or self.computing:
+            self.task, self.computing = None, False
+            raise KeyboardInterrupt
         elif self.waiting:  # no readline: the driver has thrown away what was typed
             self.loop.call_soon_threadsafe(self._prompt_again)
-        else:
-            raise KeyboardInterrupt
 
     def _prompt_again(self) -> None:
         self._say_interrupted()
@@ -212,11 +229,7 @@ class Prompt(code.InteractiveConsole):
 
     def _abandon(self) -> None:
         """KeyboardInterrupt stopped the loop. A task that refuses cancellation goes on in the background."""
-        if self.task is not None:
-            self.task.remove_done_callback(self._finished)
-            if self.task.done() and not self.task.cancelled():
-                self.task.exception()  # it is the interrupt: not worth a "never retrieved"
-            self.task = None
+        self.task = None
         self._say_interrupted()
         if not self.waiting:
             self._ask()
