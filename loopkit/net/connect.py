@@ -189,7 +189,7 @@ async def connected(
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> tuple[asyncio.Transport, P]:
-    """A transport on the connected *sock*, and its protocol. If the factory fails, an *own* sock is closed.
+    """A transport on the connected *sock*, and its protocol. If none can be made, an *own* sock is closed.
 
     In this order, as under asyncio: `connection_made`, then our caller resumes, then the first
     `data_received`.
@@ -209,23 +209,28 @@ async def connected(
         extra = {"peername": None}
     waiter = loop.create_future()
     context = copy_context()
+    addresses.set_no_delay(sock)
     transport: asyncio.Transport
     if ssl:
-        transport = tls.make_transport(
-            loop,
-            sock,
-            protocol,
-            None if isinstance(ssl, bool) else ssl,
-            context,
-            extra,
-            waiter=waiter,
-            server_side=server_side,
-            server_hostname=server_hostname,
-            handshake_timeout=handshake_timeout,
-            shutdown_timeout=shutdown_timeout,
-        )
+        try:
+            transport = tls.make_transport(
+                loop,
+                sock,
+                protocol,
+                None if isinstance(ssl, bool) else ssl,
+                context,
+                extra,
+                waiter=waiter,
+                server_side=server_side,
+                server_hostname=server_hostname,
+                handshake_timeout=handshake_timeout,
+                shutdown_timeout=shutdown_timeout,
+            )
+        except BaseException:
+            if own:
+                sock.close()
+            raise
     else:
-        addresses.set_no_delay(sock)
         transport = StreamTransport(loop, sock, protocol, context, extra)
         loop.call_soon(protocol.connection_made, transport, context=context)
         loop.call_soon(transport._begin, waiter, context=context)
@@ -238,11 +243,12 @@ async def connected(
 
 
 def check_tls_arguments(ssl: Any, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
-    """Raise ValueError for TLS timeouts without TLS."""
+    """Raise ValueError for TLS timeouts without TLS, or of no positive number of seconds."""
     if handshake_timeout is not None and not ssl:
         raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
     if shutdown_timeout is not None and not ssl:
         raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+    tls.check_timeouts(handshake_timeout, shutdown_timeout)
 
 
 def check_plain(sock: socket.socket) -> None:

@@ -1,32 +1,55 @@
-"""TLS on the sockets of this loop."""
+"""TLS: OpenSSL at work on the descriptor itself, or else between two memory buffers.
+
+- ``contexts.py``: what programs pass as `ssl`, and the step from a context and a socket to a connection
+- ``transport.py``: that connection as a transport: handshake, reading, writing, close_notify (HOT)
+- ``upgrade.py``: `start_tls`, TLS on a connection that has been in use
+- ``memory.py``: the general way, for whatever is no plain socket of this loop
+"""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from typing import TYPE_CHECKING, Any
 
+from .contexts import Settings, check_context, check_timeouts, is_drivable, is_tls_socket
+from .memory import over_socket
+from .transport import SSLTransport
+from .upgrade import start_tls
+
 if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from contextvars import Context
+
     from ..loop import Loop
+    from ..net.serve import Server
 
-NOT_YET = "loopkit cannot do TLS in this version: pass ssl=None, or use another event loop for this connection"
-
-
-def is_tls_socket(sock: socket.socket) -> bool:
-    """Whether *sock* does TLS by itself."""
-    import ssl
-
-    return isinstance(sock, ssl.SSLSocket)
+__all__ = ["check_context", "check_timeouts", "is_tls_socket", "make_transport", "start_tls"]
 
 
-def check_context(context: Any) -> None:
-    raise NotImplementedError(NOT_YET)
+def make_transport(
+    loop: Loop,
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    ssl_context: Any,
+    context: Context,
+    extra: dict[str, Any],
+    *,
+    waiter: asyncio.Future[None] | None = None,
+    server: Server | None = None,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+    handshake_timeout: float | None = None,
+    shutdown_timeout: float | None = None,
+) -> asyncio.Transport:
+    """A transport on the connected, non-blocking *sock* that begins with a handshake.
 
-
-def make_transport(loop: Loop, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
-    sock.close()
-    raise NotImplementedError(NOT_YET)
-
-
-async def start_tls(loop: Loop, *args: Any, **kwargs: Any) -> asyncio.Transport:
-    raise NotImplementedError(NOT_YET)
+    `connection_made` follows the handshake, and then *waiter* gets its result; what else ends the
+    handshake is raised there. *ssl_context* None stands for the default one. Raises ValueError for
+    timeouts (seconds) that are not positive, and what the context raises about *server_hostname*.
+    """
+    settings = Settings(ssl_context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
+    if not is_drivable(settings.context):
+        return over_socket(loop, sock, protocol, settings, context, extra, waiter, server)
+    transport = SSLTransport(loop, sock, protocol, settings, context, extra, waiter, server)
+    transport.begin()
+    return transport

@@ -194,19 +194,23 @@ class SocketTransport(asyncio.BaseTransport):
             self._release()
 
     def _release(self) -> None:
-        """Give the descriptor back. Names stay known: programs log them when a connection is gone."""
+        """The end. Names stay known: programs log them when a connection is gone."""
         for name in ("sockname", "peername"):
             self.get_extra_info(name)
-        tables = self._loop._watches
-        tables.forget(self._fd)
-        if tables.owners.get(self._fd) is self:
-            del tables.owners[self._fd]
-        self._sock.close()
+        self._give_back()
         self._reader.cancel()  # it refers to us, as we to it
         self._sock = self._protocol = self._loop = None  # type: ignore[assignment]
         server, self._server = self._server, None
         if server is not None:
             server._detach(self)
+
+    def _give_back(self) -> None:
+        """Close the descriptor, that nobody waits for any more."""
+        tables = self._loop._watches
+        tables.forget(self._fd)
+        if tables.owners.get(self._fd) is self:
+            del tables.owners[self._fd]
+        self._sock.close()
 
     def _note_lost_write(self) -> None:
         if self._lost >= LOST_WRITES_BEFORE_WARNING:
