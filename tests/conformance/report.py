@@ -98,9 +98,10 @@ def _introduction() -> str:
         f"`{test}` is not run with the {loop} loop: {reason}. "
         for loop in OURS
         for test, reason in exclusions.inherent(loop).items()
-    ] others = len(exclusions.inherent("uvloop")) sentences.append(f"{others} more are excluded for uvloop
-    alone, since their mocks cannot reach a loop in C. ") return
-    INTRODUCTION.format(excluded=len(exclusions.listed()), inherent="".join(sentences))
+    ]
+    others = len(exclusions.inherent("uvloop"))
+    sentences.append(f"{others} more are excluded for uvloop alone, where mocks do not reach a loop in C. ")
+    return INTRODUCTION.format(excluded=len(exclusions.listed()), inherent="".join(sentences))
 
 
 def as_markdown(scores: Sequence[ModuleScore]) -> str:

@@ -79,15 +79,18 @@ def test_patterns_name_whole_classes() -> None:
 
 @pytest.mark.timeout(120)
 def test_what_is_excluded_exists() -> None:
-    patterns = [*exclusions.white_box(), *(test for loop in targets.TARGETS for test in
-    exclusions.inherent(loop))] modules = {pattern.partition(".")[0] for pattern in patterns} tests = [test
-    for module in modules for test in parent.names(module)] assert [pattern for pattern in patterns if not
-    any(fnmatchcase(test, pattern) for test in tests)] == []
+    patterns = list(exclusions.white_box())
+    for loop in targets.TARGETS:
+        patterns += exclusions.inherent(loop)
+    modules = {pattern.partition(".")[0] for pattern in patterns}
+    tests = [test for module in modules for test in parent.names(module)]
+    assert [pattern for pattern in patterns if not any(fnmatchcase(test, pattern) for test in tests)] == []
 
 
 def test_exclusions_for_one_loop_name_a_loop_that_we_test() -> None:
-    lines = (Path(exclusions.__file__).parent / "inherent.txt").read_text().splitlines() assert
-    {line.partition(" ")[0] for line in lines if line and not line.startswith("#")} <= set(targets.TARGETS)
+    lines = (Path(exclusions.__file__).parent / "inherent.txt").read_text().splitlines()
+    named = {line.partition(" ")[0] for line in lines if line and not line.startswith("#")}
+    assert named <= set(targets.TARGETS)
 
 
 # --- the command and the page ----------------------------------------------------------------------
@@ -107,8 +110,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["--loop", "nothing"], ["--loop", "no.such:Loop"], ["--loop", "builtins:dict"], ["--module", "test_x"]],
-) def test_bad_usage_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) ->
-None:
+)
+def test_bad_usage_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--loop", "asyncio", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("conformance: ")

@@ -46,8 +46,7 @@ class Report(unittest.TestResult):
         faulthandler.dump_traceback_later(self.seconds, exit=True, file=self.log)
         try:
             type(test).run(test, self)
-        except BaseException:  # IsolatedAsyncioTestCase closes its loop after the test, outside of any
-        `try`
+        except BaseException:  # IsolatedAsyncioTestCase closes its loop when the test is over
             self._failed(test, sys.exc_info())
         if self.outcome == "passed" and self.witness.foreign:
             ran = ", ".join(sorted(self.witness.foreign))
