@@ -1,0 +1,64 @@
+"""Sphinx settings, for both languages.
+
+    sphinx-build -n -W docs out/en
+    sphinx-build -n -W -D language=zh_CN docs out/zh
+
+Both runs build the same pages under the same addresses, so that every link between the languages is checked
+and works in either output. The second only starts from zh/index and speaks Chinese around the pages (search,
+previous, next). To publish one site, copy out/zh/zh over out/en/zh.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # autodoc imports this tree's loopkit, installed or not
+
+project = "loopkit"
+author = "The loopkit maintainers"
+copyright = "2026, The loopkit maintainers"
+language = "en"
+root_doc = "index"
+exclude_patterns = ["_build"]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+nitpicky = True
+# No inventories are fetched, so that the build needs no network: only loopkit's own names can be resolved.
+nitpick_ignore_regex = [("py:.*", r"(?!loopkit).*")]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+
+html_theme = "furo"
+html_title = "loopkit"
+html_static_path = ["_static"]
+html_css_files = ["loopkit.css"]
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "native"
+
+
+def start_from_the_chosen_language(app: Any, config: Any) -> None:
+    """`-D language=` comes after this file was read: only now is it known."""
+    if str(config.language).startswith("zh"):
+        config.root_doc = "zh/index"
+
+
+def shorten_paths(app: Any, doctree: Any) -> None:
+    """A diff is headed by two absolute paths, which are this machine's business."""
+    for block in doctree.findall(nodes.literal_block):
+        if block.get("language") == "udiff":
+            # Both, or the highlighter takes it for text that was put together from parts, and leaves it grey.
+            block.rawsource = block.rawsource.replace(f"{ROOT}/examples/", "")
+            block[:] = [nodes.Text(block.rawsource)]
+
+
+def setup(app: Any) -> None:
+    app.connect("config-inited", start_from_the_chosen_language)
+    app.connect("doctree-read", shorten_paths)
