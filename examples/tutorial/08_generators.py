@@ -37,6 +37,9 @@ class Task:
         except StopIteration:  # it has returned
             self.running.remove(self)
             return
+        except BaseException:  # it has failed: whoever called us reports it
+            self.running.remove(self)
+            raise
         if self.sock is not None:
             self.loop.watch(self.sock.fileno(), event, self.on_event)
         if seconds is not None:

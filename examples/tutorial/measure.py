@@ -5,6 +5,7 @@
     python measure.py cost 04_poll.py 05_epoll.py  CPU time per answer, with more and more silent clients
     python measure.py crowd 03_select.py 1100      how many of so many clients are served
     python measure.py rate 05_epoll.py             answers per second to 50 busy clients
+    python measure.py memory 09_hundred_lines.py   memory gained while answering 50 busy clients
 
 Linux only: the kernel's own count of a process's CPU time is read from /proc.
 """
@@ -27,6 +28,9 @@ ROUNDS = 3
 @contextmanager
 def running(name):
     """Start a server of this folder in another process; gives its port and its process id."""
+    # As many descriptors as we may have, for ourselves and, by inheritance, for the server.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     process = subprocess.Popen(
         [sys.executable, HERE / name, "server", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -122,20 +126,28 @@ def crowd(name, count):
     print(f"{name}: {served} of {count} clients were served")
 
 
-def one_rate(name, count=50, seconds=1.5):
-    """Answers per second, and CPU microseconds per answer, with so many clients asking without a pause."""
-    with running(name) as (port, pid), clients(port, count) as socks, select.epoll() as answered:
-        by_number = {sock.fileno(): sock for sock in socks}
+def keep_busy(socks, enough):
+    """Ask through all of them without a pause, until enough(answers); returns the number of answers."""
+    by_number = {sock.fileno(): sock for sock in socks}
+    answers = 0
+    with select.epoll() as answered:
         for sock in socks:
             answered.register(sock, select.EPOLLIN)
             sock.sendall(b"hello\n")
-        answers, before, began = 0, cpu_seconds(pid), time.perf_counter()
-        while (now := time.perf_counter()) < began + seconds:
+        while not enough(answers):
             for fd, _ in answered.poll():
                 by_number[fd].recv(100)
                 by_number[fd].sendall(b"hello\n")
                 answers += 1
-        return answers / (now - began), (cpu_seconds(pid) - before) / answers * 1e6
+    return answers
+
+
+def one_rate(name, count=50, seconds=1.5):
+    """Answers per second, and CPU microseconds per answer."""
+    with running(name) as (port, pid), clients(port, count) as socks:
+        before, began = cpu_seconds(pid), time.perf_counter()
+        answers = keep_busy(socks, lambda answers: time.perf_counter() > began + seconds)
+        return answers / (time.perf_counter() - began), (cpu_seconds(pid) - before) / answers * 1e6
 
 
 def rate(names):
@@ -149,9 +161,21 @@ def rate(names):
         print(f"{name:24}{per_second:9.0f}{microseconds:20.1f}", flush=True)
 
 
+def kilobytes(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def memory(names, count=50, total=200_000):
+    for name in names:
+        with running(name) as (port, pid), clients(port, count) as socks:
+            keep_busy(socks, lambda answers: answers >= 1000)
+            before = kilobytes(pid)
+            answers = keep_busy(socks, lambda answers: answers >= total)
+            print(f"{name:24}{kilobytes(pid) - before:8} kB more after {answers} answers", flush=True)
+
+
 def main():
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     match sys.argv[1:]:
         case ["wait", name]:
             wait(name)
@@ -163,6 +187,8 @@ def main():
             crowd(name, int(count))
         case ["rate", *names] if names:
             rate(names)
+        case ["memory", *names] if names:
+            memory(names)
         case _:
             print(__doc__, file=sys.stderr)
             sys.exit(2)
