@@ -27,6 +27,7 @@ SHOWN = {
         "descriptor 1024: ValueError: filedescriptor out of range in select()",
         "descriptor 1024: readable",
     ),
+    "foreign_await": ("RuntimeError: no running event loop", "slept"),
     "port_in_use": ("Address already in use", "listening again"),
     "removing_while_iterating": (
         "visited ['anna left', 'carl', 'dora left'], kept ['ben left', 'carl']",

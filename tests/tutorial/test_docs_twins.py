@@ -1,0 +1,115 @@
+"""Each page of the tutorial exists in English and in Chinese: do both say the same things, and true ones?
+
+The sentences are written for each language by itself. What must agree is what a reader compares or copies:
+the headings and their levels, the code, the tables, the pictures, the numbers.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tutorial.programs import ROOT
+
+DOCS = ROOT / "docs"
+ENGLISH = [DOCS / "index.md", *sorted((DOCS / "tutorial").glob("*.md"))]
+PAGES = [pytest.param(page, id=page.stem) for page in ENGLISH]
+
+FENCE = re.compile(r"^```(\S*)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^(#+) (?:(\d+)\.)?", re.MULTILINE)
+PLACE = re.compile(r"^\| `(loopkit/\S+\.py)` \| `(\w+)` \|", re.MULTILINE)
+
+
+def twin_of(page: Path) -> Path:
+    return DOCS / "zh" / page.relative_to(DOCS)
+
+
+def prose(page: Path) -> str:
+    """The page without its code."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def code(page: Path) -> list[tuple[str, str, str]]:
+    """Every block of code: its kind, its argument, its text. Of a picture in words, only that it is there."""
+    blocks = []
+    for kind, argument, text in FENCE.findall(page.read_text(encoding="utf-8")):
+        if kind == "text":
+            text = ""
+        if kind == "{toctree}":
+            text = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
+        blocks.append((kind, argument.replace("../", ""), text.replace("../", "")))
+    return blocks
+
+
+def numbers(text: str) -> list[list[str]]:
+    """The numeric cells of each row of the tables."""
+    rows = (line for line in text.splitlines() if line.startswith("| "))
+    return [re.findall(r"(?<=\| )[\d.,]+(?= \|)", row) for row in rows]
+
+
+def test_every_page_has_its_twin_and_no_twin_is_alone() -> None:
+    assert {twin_of(page) for page in ENGLISH} == {
+        DOCS / "zh" / "index.md",
+        *(DOCS / "zh" / "tutorial").glob("*.md"),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twins_have_the_same_headings(page: Path) -> None:
+    assert HEADING.findall(prose(page)) == HEADING.findall(prose(twin_of(page)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twins_have_the_same_code(page: Path) -> None:
+    assert code(page) == code(twin_of(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twins_have_the_same_numbers_in_their_tables(page: Path) -> None:
+    assert numbers(prose(page)) == numbers(prose(twin_of(page)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twins_show_the_same_pictures_each_in_its_language(page: Path) -> None:
+    ours = re.findall(r"!\[[^]]+\]\(([^)]+)\)", prose(page))
+    theirs = re.findall(r"!\[[^]]+\]\(([^)]+)\)", prose(twin_of(page)))
+    assert [Path(picture).name.replace(".svg", ".zh.svg") for picture in ours] == [
+        Path(picture).name for picture in theirs
+    ]
+    for home, pictures in ((page, ours), (twin_of(page), theirs)):
+        for picture in pictures:
+            assert (home.parent / picture).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twins_link_to_each_other(page: Path) -> None:
+    assert re.search(r"^\[中文\]\((.+)\)$", prose(page), re.MULTILINE)
+    assert re.search(r"^\[English\]\((.+)\)$", prose(twin_of(page)), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES[1:])
+def test_the_places_in_loopkit_exist(page: Path) -> None:
+    places = PLACE.findall(prose(page))
+    assert places
+    assert places == PLACE.findall(prose(twin_of(page)))
+    for file, name in places:
+        assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8")), f"{file} has no {name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_included_exists(page: Path) -> None:
+    for kind, argument, text in FENCE.findall(page.read_text(encoding="utf-8")):
+        if kind != "{literalinclude}":
+            continue
+        source = (page.parent / argument.strip()).resolve()
+        assert source.is_file()
+        options = dict(re.findall(r"^:([\w-]+): (.+)$", text, re.MULTILINE))
+        assert options, "a whole file is included: say which part, or which difference"
+        if "diff" in options:
+            assert (page.parent / options["diff"]).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_english_punctuation_between_chinese_characters(page: Path) -> None:
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)", "", prose(twin_of(page)))
+    assert re.findall(r"[\u4e00-\u9fff][,;:?!][\u4e00-\u9fff\s]", text) == []
