@@ -43,11 +43,9 @@ def run(scenarios: list[Scenario], loops: list[Contestant], settings: Settings, 
     with Bench(settings, placement) as bench, placement.keep_off():
         try:
             for scenario in scenarios:
-                result = ScenarioResult(
-                    scenario.name, scenario.title, scenario.metric.key, scenario.operation
-                )
-                report.scenarios.append(result)
                 if contestants := entrants(scenario, loops):
+                    result = start_result(scenario, contestants)
+                    report.scenarios.append(result)
                     run_scenario(bench, scenario, contestants, result, progress)
         except KeyboardInterrupt:
             report.about["interrupted"] = "yes, so rounds are missing"
@@ -59,12 +57,17 @@ def entrants(scenario: Scenario, loops: list[Contestant]) -> list[Contestant]:
     return [loop for loop in loops if loop.name != FLOOR or scenario.floor]
 
 
+def start_result(scenario: Scenario, loops: list[Contestant]) -> ScenarioResult:
+    """A result without samples."""
+    rows = [LoopResult(loop.name) for loop in loops]
+    return ScenarioResult(scenario.name, scenario.title, scenario.metric.key, scenario.operation, rows)
+
+
 def run_scenario(
     bench: Bench, scenario: Scenario, loops: list[Contestant], result: ScenarioResult, progress: Progress
 ) -> None:
     """All rounds of a scenario, into `result`. A loop that fails once is not asked again."""
     settings = bench.settings
-    result.rows.extend(LoopResult(loop.name) for loop in loops)
     pairs = list(zip(loops, result.rows, strict=True))
     for number in range(settings.rounds):
         # Every round starts with another loop, so that none is always the one after a slow neighbour.

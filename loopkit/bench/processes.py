@@ -42,11 +42,16 @@ class Child:
     """A Python process and the lines it prints. Leaving the `with` block ends it.
 
     Args:
+        name: what failures call it.
         arguments: what follows `python` on its command line.
         pipe_in: whether `send` is wanted; otherwise the child reads nothing.
+        extra: environment variables it gets besides ours.
     """
 
-    def __init__(self, arguments: list[str], *, pipe_in: bool = False) -> None:
+    def __init__(
+        self, name: str, arguments: list[str], *, pipe_in: bool = False, extra: dict[str, str] | None = None
+    ) -> None:
+        self._name = name
         self._stderr = tempfile.TemporaryFile()
         self._text = b""
         # A session of its own: Ctrl-C is for the harness, which then ends its children itself.
@@ -55,7 +60,7 @@ class Child:
             stdin=subprocess.PIPE if pipe_in else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=environment(),
+            env=environment() | (extra or {}),
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -99,7 +104,7 @@ class Child:
         poll.register(fd, select.POLLIN)
         while b"\n" not in self._text:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise Failure(f"said nothing for {timeout:g} s")
+                raise Failure(f"the {self._name} said nothing for {timeout:g} s")
             data = os.read(fd, 65536)
             if not data:
                 raise Failure(self.describe_end())
@@ -113,7 +118,7 @@ class Child:
         try:
             message: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise Failure(f"unexpected output: {line[:100]}") from None
+            raise Failure(f"the {self._name} said what nobody expects: {line[:100]}") from None
         return message
 
     def describe_end(self) -> str:

@@ -123,9 +123,9 @@ TLS = [
 ]
 IDLE = [
     replace(
-        _echo("idle-memory", "memory of 1000 idle connections", "protocol", 64),
+        _echo("idle-memory", "memory of 900 idle connections", "protocol", 64),
         load="memory",
-        idle=1000,
+        idle=900,
         operation="connection",
         metric=MEMORY,
         counted=0,
@@ -157,7 +157,7 @@ INSIDE = [
     _inside("startup", "make a loop, run an empty coroutine, close it", "loop", counted=50),
     Scenario(
         "import",
-        "import the loop's module (asyncio is loaded; for asyncio itself: import asyncio)",
+        "import the loop's module, with asyncio loaded",
         load="import",
         operation="import",
         floor="",

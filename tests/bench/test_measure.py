@@ -82,7 +82,7 @@ def test_a_load_that_never_ends_is_given_up_and_replaced(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(measure, "ANSWER_LIMIT", 0.0)
-        with pytest.raises(Failure, match="the load did not come to an end: said nothing for"):
+        with pytest.raises(Failure, match="the load said nothing for"):
             bench.measure(tiny("protocol"), ASYNCIO)
     assert bench.measure(tiny("protocol"), ASYNCIO)["operations"] >= 1
 

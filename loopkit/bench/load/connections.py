@@ -117,13 +117,3 @@ class Peer:
         return self.context.wrap_socket(
             sock, server_hostname=self.address[0], do_handshake_on_connect=handshake
         )
-
-    def open_idle(self, index: int, size: int) -> socket.socket:
-        """A connection that echoed one message, so that the server has certainly accepted it."""
-        sock = self.connect()
-        connection = Connection(sock, index, size)
-        sock.settimeout(PATIENCE)
-        sock.sendall(connection.expected)
-        while not connection.take(sock.recv(size)):
-            pass
-        return sock

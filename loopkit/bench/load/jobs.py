@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from loopkit.bench.load.churn import ChurnLoad
-from loopkit.bench.load.connections import Broken, Peer
+from loopkit.bench.load.connections import PATIENCE, Broken, Connection, Peer
 from loopkit.bench.load.echo import EchoLoad
 from loopkit.bench.load.meter import Meter
 
@@ -19,6 +19,8 @@ Job = dict[str, Any]
 Sample = dict[str, float]
 # A load that counts takes this long at most; one that runs for a time has no other limit.
 LONGEST = 30.0
+# Idle connections are opened so many at a time.
+TOGETHER = 100
 
 
 def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]) -> Sample:
@@ -64,8 +66,7 @@ def echo(job: Job, hold: Callable[[], None]) -> Sample:
     """Echo on many connections at once, perhaps among others that are idle."""
     peer = reach(job)
     with contextlib.ExitStack() as stack:
-        for index in range(job["idle"]):
-            stack.enter_context(peer.open_idle(index, job["size"]))
+        open_idle(peer, job["idle"], job["size"], stack)
         socks = [stack.enter_context(peer.connect()) for _ in range(job["connections"])]
         load = stack.enter_context(contextlib.closing(EchoLoad(socks, job["size"])))
         load.start()
@@ -85,15 +86,29 @@ def memory(job: Job, hold: Callable[[], None]) -> Sample:
     peer, meter, size = reach(job), Meter(job["pid"]), job["size"]
     with contextlib.ExitStack() as stack:
         # The first ones fill caches and free lists; they are not counted.
-        for index in range(job["connections"]):
-            stack.enter_context(peer.open_idle(index, size))
+        open_idle(peer, job["connections"], size, stack)
         before = meter.resident_bytes()
         began = time.perf_counter()
-        for index in range(job["idle"]):
-            stack.enter_context(peer.open_idle(index, size))
+        open_idle(peer, job["idle"], size, stack)
         seconds = time.perf_counter() - began
         growth = meter.resident_bytes() - before
     return {"operations": job["idle"], "rss": growth / job["idle"], "rate": job["idle"] / seconds}
+
+
+def open_idle(peer: Peer, count: int, size: int, stack: contextlib.ExitStack) -> None:
+    """Open connections, and echo one message on each, so that the server has certainly accepted it.
+
+    Some at a time: a loop whose turns get longer with every connection would take for ever one by one.
+    """
+    for start in range(0, count, TOGETHER):
+        indexes = range(start, min(start + TOGETHER, count))
+        opened = [Connection(stack.enter_context(peer.connect()), index, size) for index in indexes]
+        for connection in opened:
+            connection.sock.settimeout(PATIENCE)
+            connection.sock.sendall(connection.expected)
+        for connection in opened:
+            while not connection.take(connection.sock.recv(size)):
+                pass
 
 
 def reach(job: Job) -> Peer:

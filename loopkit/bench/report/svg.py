@@ -21,8 +21,8 @@ BAR = 13
 HEAD = 52
 GAP = 28
 TOP = 64
-TITLE_CHARACTERS = 52
-FAILURE_CHARACTERS = 44
+TITLE_CHARACTERS = 60
+FAILURE_CHARACTERS = 50
 
 
 def style() -> str:
@@ -87,7 +87,7 @@ def place(panel: Panel, x: int, y: int) -> str:
         base = top + BAR - 2
         parts.append(f'<text x="{LABEL - 8}" y="{base}" text-anchor="end">{escape(bar.label)}</text>')
         if bar.failure:
-            text = textwrap.shorten(bar.failure, FAILURE_CHARACTERS, placeholder="...")
+            text = bar.failure[:FAILURE_CHARACTERS] + "..." * (len(bar.failure) > FAILURE_CHARACTERS)
             parts.append(f'<text class="f" x="{LABEL}" y="{base}"><title>{escape(bar.failure)}</title>')
             parts.append(f"{escape(text)}</text>")
             continue
