@@ -65,10 +65,15 @@ class Model(RuleBasedStateMachine):
         assert self.heap.cancelled <= max(FEW, len(self.heap.heap) / 2)
 
     @rule(count=st.integers(FEW, 2 * FEW), when=st.integers(0, 20))
-    def time_out_a_crowd(self, count, when):
+    def a_crowd_that_is_cancelled(self, count, when):
         crowd = [self.add(when) for _ in range(count)]
         for handle in crowd:
             self.cancel(handle)
+
+    @rule(count=st.integers(FEW, 4 * FEW), when=st.integers(0, 20))
+    def a_crowd_that_stays(self, count, when):
+        for _ in range(count):
+            self.add(when)
 
     @rule(end=st.integers(0, 21))
     def the_heap_is_a_queue_ordered_by_time_and_age(self, end):
@@ -147,6 +152,26 @@ def test_a_cancelled_timer_is_dropped_by_whoever_meets_it():
     assert heap.next() == 2.0
     assert handles_of(heap) == [kept]
     assert (cancelled._scheduled, heap.cancelled) == (False, 0)
+
+
+def test_a_crowd_that_is_due_at_once_is_sorted_and_not_popped_one_by_one(monkeypatch):
+    """10,000 sleepers that wake together: few pops, then one sort."""
+    pops = []
+
+    def counting(heap):
+        pops.append(1)
+        return heapq.heappop(heap)
+
+    monkeypatch.setattr(timers, "heappop", counting)
+    heap = TimerHeap()
+    for name in range(10_000):
+        heap.add(float((name * 7919) % 10_000), Handle(heap, name))
+    due = collected(heap, 8000.0)
+    assert len(due) == 8000
+    assert len(pops) <= 10_000 / 16 + FEW
+    assert heap.heap[0][0] == 8000.0
+    assert len(collected(heap, 10_000.0)) == 2000
+    assert heap.heap == []
 
 
 def test_timeouts_that_never_fire_do_not_pile_up():
