@@ -227,6 +227,30 @@ def _prepare_events(module: ModuleType, target: Target) -> None:
             delattr(module.UnixEventLoopTestsMixin, name)
 
 
+class NoPause:
+    """For a test that holds SSLProtocol back to have its buffer fill: the kernel's is full anyway."""
+
+    def pause_writing(self) -> None:
+        pass
+
+    resume_writing = pause_writing
+
+
+def _prepare_ssl(module: ModuleType, target: Target) -> None:
+    """Two tests fill the write buffer of a TLS transport by private names; `write` does that, too."""
+    open_connection = asyncio.open_connection
+
+    async def lending(*args: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await open_connection(*args, **kwargs)
+        transport = type(writer.transport)
+        if transport.__module__.startswith("loopkit."):
+            transport._ssl_protocol = NoPause()
+            transport._test__append_write_backlog = transport.write
+        return reader, writer
+
+    asyncio.open_connection = lending
+
+
 def _prepare_subprocess(module: ModuleType, target: Target) -> None:
     module.SubprocessWatcherMixin.setUp = _set_up(target, module.test_utils.TestCase)
     if "tearDown" in vars(module.SubprocessWatcherMixin):
@@ -274,6 +298,7 @@ SPECIAL: dict[str, Callable[[ModuleType, Target], None]] = {
     "test_pep492": _prepare_pep492,
     "test_runners": _prepare_runners,
     "test_selector_events": _prepare_selector_events,
+    "test_ssl": _prepare_ssl,
     "test_subprocess": _prepare_subprocess,
     "test_tasks": _prepare_tasks,
 }

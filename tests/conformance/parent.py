@@ -192,7 +192,7 @@ def _how_it_ended(log: str, status: int, seconds: float) -> str:
     stacks = log.rpartition("Timeout (")[2]
     if stacks != log:
         main = stacks.rpartition("(most recent call first):")[2]
-        frames = re.findall(r'File "([^"]*)", line (\d+) in (\S+)', main)
+        frames = re.findall(r'File "((?!.*/tests/conformance/)[^"]*)", line (\d+) in (\S+)', main)
         where = next(
             (f"{Path(file).name}:{line} in {function}" for file, line, function in frames),
             "code without frames",

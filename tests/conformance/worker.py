@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import sys
+import threading
 import traceback
 import unittest
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ class Report(unittest.TestResult):
         self.witness = witness
         self.outcome = ""
         self.reason = ""
+        self.thread_errors: list[str] = []
+        threading.excepthook = self.note_thread_error
+
+    def note_thread_error(self, error: threading.ExceptHookArgs) -> None:
+        """A server in a thread that did not get what it expects is a failure that unittest does not see."""
+        threading.__excepthook__(error)
+        self.thread_errors.append(f"{error.exc_type.__name__}: {error.exc_value}")
 
     def send(self, **event: object) -> None:
         self.pipe.write(json.dumps(event) + "\n")
@@ -42,12 +50,15 @@ class Report(unittest.TestResult):
         """Run a test and report it; what it leaves behind or raises outside of itself is its failure."""
         self.outcome, self.reason = "passed", ""
         self.witness.reset()
+        self.thread_errors.clear()
         self.send(start=name(test))
         faulthandler.dump_traceback_later(self.seconds, exit=True, file=self.log)
         try:
             type(test).run(test, self)
         except BaseException:  # IsolatedAsyncioTestCase closes its loop when the test is over
             self._failed(test, sys.exc_info())
+        if self.outcome == "passed" and self.thread_errors:
+            self.outcome, self.reason = "failed", f"in a thread: {self.thread_errors[0]}"
         if self.outcome == "passed" and self.witness.foreign:
             ran = ", ".join(sorted(self.witness.foreign))
             self.outcome, self.reason = "failed", f"ran on {ran} instead of the loop under test"
