@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{line}, {score.seconds:.0f} s", file=sys.stderr, flush=True)
 
     how = parent.Options(options.test, options.excluded, options.seconds, options.workers)
-    scores = parent.run(options.loop, modules, how, progress)
+    try:
+        scores = parent.run(options.loop, modules, how, progress)
+    except KeyboardInterrupt:
+        return 130
     print(report.as_json(scores) if options.json else report.as_text(scores))
     if options.write:
         report.write(scores)

@@ -12,16 +12,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_PER_TEST = 60.0
-STARTUP_SECONDS = 60.0
+
+_running: set[int] = set()
+_running_lock = threading.Lock()
 
 
 @dataclass
@@ -65,8 +68,15 @@ def run(
         return score
 
     modules = list(modules)
-    with ThreadPoolExecutor(options.workers) as pool:
+    pool = ThreadPoolExecutor(options.workers)
+    try:
         return list(pool.map(one, [(loop, module) for loop in loops for module in modules]))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Ctrl-C does not reach the workers: they are in sessions of their own.
+        with _running_lock:
+            for session in _running:
+                _kill(session)
 
 
 def run_module(loop: str, module: str, options: Options) -> ModuleScore:
@@ -148,42 +158,53 @@ def _worker(
     loop: str, module: str, options: Options, done: list[str]
 ) -> tuple[list[dict[str, Any]], str, int]:
     """One worker's events, its log and its exit status."""
-    receive, send = os.pipe()
-    orders = {
-        "loop": loop,
-        "module": module,
-        "pattern": options.pattern,
-        "excluded": options.excluded,
-        "seconds": options.seconds,
-        "done": done,
-        "pipe": send,
-    }
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as directory, open(os.path.join(directory, "log"), "w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__.rpartition(".")[0] + ".worker"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=[send],
-            cwd=directory,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-            text=True,
-        )
-        os.close(send)
-        process.stdin.write(json.dumps(orders))
-        process.stdin.close()
-        with open(receive) as events:
-            lines = events.readlines()
-        status = process.wait()
-        # Children that a failed test left behind are in the worker's session and must not outlive it.
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        report = os.path.join(directory, "report")
+        orders = {
+            "loop": loop,
+            "module": module,
+            "pattern": options.pattern,
+            "excluded": options.excluded,
+            "seconds": options.seconds,
+            "done": done,
+            "report": report,
+        }
+        status = _run_process(orders, directory, log)
         log.seek(0)
+        lines = Path(report).read_text().splitlines(keepends=True) if os.path.exists(report) else []
         return [json.loads(line) for line in lines if line.endswith("\n")], log.read(), status
+
+
+def _run_process(orders: dict[str, object], directory: str, log: TextIO) -> int:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__.rpartition(".")[0] + ".worker"],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+        text=True,
+    )
+    assert process.stdin is not None
+    with _running_lock:
+        _running.add(process.pid)
+    try:
+        with process.stdin as stdin:
+            json.dump(orders, stdin)
+        return process.wait()
+    finally:
+        with _running_lock:
+            _running.discard(process.pid)
+        _kill(process.pid)  # what a failed test has left behind is in the worker's session
+
+
+def _kill(session: int) -> None:
+    try:
+        os.killpg(session, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _how_it_ended(log: str, status: int, seconds: float) -> str:

@@ -1,10 +1,10 @@
 """The child process: one module of CPython's tests against one loop.
 
-It reads its orders from standard input (JSON: loop, module, tests already done, seconds per test,
-descriptor for reports), runs the tests one after the other, and reports each on its pipe as a line of JSON.
-A test that takes too long is ended together with the whole process by faulthandler's watchdog, a C thread
-that needs no GIL and so also ends a loop that hangs in C; where it hung is then in the log. The parent
-starts another worker for the rest.
+It reads its orders from standard input (JSON: loop, module, tests already done, seconds per test, file to
+report to), runs the tests one after the other, and reports each with a line of JSON. A test that takes too
+long is ended together with the whole process by faulthandler's watchdog, a C thread that needs no GIL and so
+also ends a loop that hangs in C; where it hung is then in the log. The parent starts another worker for the
+rest.
 """
 
 import asyncio
@@ -22,13 +22,15 @@ from typing import Any, TextIO
 from . import exclusions, inject, targets
 from .modules import PACKAGE
 
+STARTUP_SECONDS = 60.0
+
 
 class Report(unittest.TestResult):
     """Runs tests and reports the start and the end of each."""
 
-    def __init__(self, pipe: TextIO, log: TextIO, seconds: float, witness: inject.Witness) -> None:
+    def __init__(self, file: TextIO, log: TextIO, seconds: float, witness: inject.Witness) -> None:
         super().__init__()
-        self.pipe = pipe
+        self.file = file
         self.log = log
         self.seconds = seconds
         self.witness = witness
@@ -43,8 +45,8 @@ class Report(unittest.TestResult):
         self.thread_errors.append(f"{error.exc_type.__name__}: {error.exc_value}")
 
     def send(self, **event: object) -> None:
-        self.pipe.write(json.dumps(event) + "\n")
-        self.pipe.flush()
+        self.file.write(json.dumps(event) + "\n")
+        self.file.flush()
 
     def run_one(self, test: unittest.TestCase) -> None:
         """Run a test and report it; what it leaves behind or raises outside of itself is its failure."""
@@ -113,8 +115,7 @@ def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 def main() -> None:
     """Run what standard input asks for."""
     orders = json.load(sys.stdin)
-    os.set_inheritable(orders["pipe"], False)
-    pipe = os.fdopen(orders["pipe"], "w")
+    faulthandler.dump_traceback_later(STARTUP_SECONDS, exit=True)
     target = targets.load(orders["loop"])
     witness = inject.Witness(target)
     inject.open_doors(target)
@@ -129,10 +130,13 @@ def main() -> None:
         if plan[name(test)] is None and orders["pattern"] in name(test) and name(test) not in done:
             test.run = lambda result, test=test: result.run_one(test)
             suite.addTest(test)
-    report = Report(pipe, sys.stderr, orders["seconds"], witness)
-    report.send(plan=plan)
-    suite.run(report)
-    report.send(finished=True)
+    with open(orders["report"], "a") as file:
+        report = Report(file, sys.stderr, orders["seconds"], witness)
+        report.send(plan=plan)
+        suite.run(report)
+        report.send(finished=True)
+    sys.stderr.flush()
+    os._exit(0)  # a thread that a failed test has left behind would keep the interpreter from ending
 
 
 if __name__ == "__main__":
