@@ -23,8 +23,46 @@ from typing import Any, TextIO
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_PER_TEST = 60.0
 
-_running: set[int] = set()
-_running_lock = threading.Lock()
+
+class Stopped(Exception):
+    """Raised in the threads of a run that was broken off."""
+
+
+class Sessions:
+    """The workers that run now. Ctrl-C does not reach them, since each is in a session of its own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.leaders: set[int] = set()
+        self.stopped = False
+
+    def add(self, leader: int) -> None:
+        with self.lock:
+            self.leaders.add(leader)
+            if self.stopped:
+                kill(leader)
+
+    def end(self, leader: int) -> None:
+        """Forget a worker, and kill what a failed test has left behind in its session."""
+        with self.lock:
+            self.leaders.discard(leader)
+        kill(leader)
+        if self.stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            for leader in self.leaders:
+                kill(leader)
+
+
+def kill(session: int) -> None:
+    """Kill every process of a session, if there are any."""
+    try:
+        os.killpg(session, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 @dataclass
@@ -50,6 +88,7 @@ class Options:
     excluded: bool = False
     seconds: float = SECONDS_PER_TEST
     workers: int = os.cpu_count() or 1
+    sessions: Sessions = field(default_factory=Sessions)
 
 
 def run(
@@ -71,12 +110,11 @@ def run(
     pool = ThreadPoolExecutor(options.workers)
     try:
         return list(pool.map(one, [(loop, module) for loop in loops for module in modules]))
+    except BaseException:
+        options.sessions.stop()
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        # Ctrl-C does not reach the workers: they are in sessions of their own.
-        with _running_lock:
-            for session in _running:
-                _kill(session)
+        pool.shutdown(cancel_futures=True)
 
 
 def run_module(loop: str, module: str, options: Options) -> ModuleScore:
@@ -169,13 +207,13 @@ def _worker(
             "done": done,
             "report": report,
         }
-        status = _run_process(orders, directory, log)
+        status = _run_process(orders, directory, log, options.sessions)
         log.seek(0)
         lines = Path(report).read_text().splitlines(keepends=True) if os.path.exists(report) else []
         return [json.loads(line) for line in lines if line.endswith("\n")], log.read(), status
 
 
-def _run_process(orders: dict[str, object], directory: str, log: TextIO) -> int:
+def _run_process(orders: dict[str, object], directory: str, log: TextIO, sessions: Sessions) -> int:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-m", __name__.rpartition(".")[0] + ".worker"],
@@ -188,23 +226,13 @@ def _run_process(orders: dict[str, object], directory: str, log: TextIO) -> int:
         text=True,
     )
     assert process.stdin is not None
-    with _running_lock:
-        _running.add(process.pid)
+    sessions.add(process.pid)
     try:
         with process.stdin as stdin:
             json.dump(orders, stdin)
         return process.wait()
     finally:
-        with _running_lock:
-            _running.discard(process.pid)
-        _kill(process.pid)  # what a failed test has left behind is in the worker's session
-
-
-def _kill(session: int) -> None:
-    try:
-        os.killpg(session, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+        sessions.end(process.pid)
 
 
 def _how_it_ended(log: str, status: int, seconds: float) -> str:

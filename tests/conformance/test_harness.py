@@ -1,9 +1,13 @@
 """Can the score be believed?"""
 
 import json
+import signal
+import subprocess
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import psutil
 import pytest
 
 from . import cli, exclusions, parent, report, targets
@@ -116,6 +120,21 @@ def test_bad_usage_is_one_line_and_status_2(arguments: list[str], capsys: pytest
     error = capsys.readouterr().err
     assert error.startswith("conformance: ")
     assert error.count("\n") == 1
+
+
+def test_ctrl_c_ends_the_workers() -> None:
+    command = [sys.executable, "-m", __package__, "--loop", "asyncio", "--workers", "2"]
+    command += ["--module", "test_context", "--module", "test_ssl"]
+    with subprocess.Popen(
+        command, cwd=parent.ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stderr is not None
+        assert b"test_context" in process.stderr.readline()
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert workers
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 def test_writing_the_page_keeps_the_sections_of_other_versions(tmp_path: Path) -> None:
