@@ -56,7 +56,7 @@ class Talk(asyncio.Protocol):
 
 async def welcome(listener):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Talk, sock=listener)
+    server = await loop.create_server(Talk, sock=listener, backlog=1024)
     try:
         await asyncio.Event().wait()  # for ever: until Ctrl-C cancels it
     finally:

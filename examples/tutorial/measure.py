@@ -71,14 +71,14 @@ def clients(port, count):
 
 def wait(name):
     with running(name) as (port, _), clients(port, 1):
-        second = socket.create_connection(("127.0.0.1", port), timeout=5)
+        second = socket.create_connection(("127.0.0.1", port), timeout=2)
         with second:
             began = time.perf_counter()
             try:
                 ask(second)
                 print(f"{name}: the second client has waited {time.perf_counter() - began:.4f} s")
             except TimeoutError:
-                print(f"{name}: the second client has no answer after 5 s: the first is still there")
+                print(f"{name}: the second client has no answer after 2 s: the first is still there")
 
 
 def idle(name, count=100, seconds=3):

@@ -5,6 +5,7 @@ Chapter 7 runs callbacks on it, chapter 8 puts coroutines on top of it.
 
 import heapq
 import itertools
+import signal
 import socket
 import time
 import traceback
@@ -37,6 +38,8 @@ class Loop:
         self.ear.setblocking(False)
         self.bell.setblocking(False)
         self.watch(self.ear.fileno(), EPOLLIN, self.on_bell)
+        # A signal rings, too: Ctrl-C may come when we have just decided to sleep.
+        signal.set_wakeup_fd(self.bell.fileno(), warn_on_full_buffer=False)
 
     def watch(self, fd, event, callback):
         """Call callback() whenever the event holds; takes the place of an earlier wish."""
@@ -109,6 +112,7 @@ class Loop:
             traceback.print_exc()  # one client's fault: said aloud, and not the others' end
 
     def close(self):
+        signal.set_wakeup_fd(-1)
         self.epoll.close()
         self.ear.close()
         self.bell.close()

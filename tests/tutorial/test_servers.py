@@ -231,8 +231,9 @@ def test_only_polling_in_a_circle_is_busy_while_nobody_says_anything(server: Ser
             assert server.falls_asleep()
 
 
-def test_1100_clients(server: Server) -> None:
-    with crowd(server.port, 1100) as socks:
+def test_a_crowd(server: Server) -> None:
+    polling = "02_polling.py" in str(server.process.args)  # which asks everybody, for each of them
+    with crowd(server.port, 200 if polling else 1100) as socks:
         served = 0
         for sock in socks:
             try:
@@ -246,7 +247,15 @@ def test_1100_clients(server: Server) -> None:
             with connect(server.port) as late:
                 assert ask(late, "a place is free again") == "A PLACE IS FREE AGAIN"
         else:
-            assert served == 1100
+            assert served == len(socks)
+
+
+@pytest.mark.parametrize("poller", ["busy", "select", "poll", "epoll"])
+@pytest.mark.parametrize("name", ["10_loopkit", "10_protocol"])
+def test_the_last_chapter_runs_on_every_poller(name: str, poller: str) -> None:
+    with Server(TUTORIAL / f"{name}.py", LOOPKIT_POLLER=poller) as server, crowd(server.port, 3) as socks:
+        for sock in socks:
+            assert ask(sock, "hello\n") == "HELLO\n"
 
 
 @pytest.mark.parametrize("path", TIMED)
