@@ -5,8 +5,10 @@ write and one read of eight bytes, no buffer; where it is missing a socket pair 
 
 Consequence. Between the wake-up and the moment the loop looks, further wake-ups say nothing new: `pending`
 swallows them, so that a thread that schedules 10,000 calls makes one system call. The order is what makes
-that safe. Others append to the ready queue first and look at `pending` second; the loop clears `pending`
-first and looks at its ready queue afterwards. Whoever finds `pending` set has appended before the loop looks.
+that safe. Others append to the ready queue first and look at `pending` second. The loop empties the counter
+first, lowers the flag second, and looks at its ready queue third: whoever found the flag up has appended
+before. (The flag first would be wrong: a wake-up between the two steps would be swallowed by the read, and
+leave the flag up for ever.)
 
 It must also work from the loop's own thread: a signal handler of Python runs there while the poll is
 interrupted.
@@ -58,8 +60,7 @@ class Wakeup:
             pass
 
     def clear(self) -> None:
-        """The loop has woken. The flag goes down before the counter: see the head of this file."""
-        self.pending = False
+        """The loop has woken. The counter goes down before the flag: see the head of this file."""
         try:
             if isinstance(self._receiver, socket.socket):
                 self._receiver.recv(4096)
@@ -67,6 +68,7 @@ class Wakeup:
                 self._receiver.read(8)
         except OSError:
             pass
+        self.pending = False
 
     def close(self) -> None:
         self._receiver.close()
