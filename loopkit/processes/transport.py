@@ -111,7 +111,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as exc:
-                callback_failed(self._loop, self._loop._new_handle(callback, args, self._context), exc)
+                # A copy: the exception handler is called in it, and we are in this one already.
+                handle = self._loop._new_handle(callback, args, self._context.copy())
+                callback_failed(self._loop, handle, exc)
         self._early = None
         self._watch_exit()
         if not waiter.done():
