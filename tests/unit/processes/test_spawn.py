@@ -1,0 +1,42 @@
+"""Starting a child in debug mode: what is logged, and what is not."""
+
+import asyncio
+import logging
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+async def logged(caplog):
+    asyncio.get_running_loop().set_debug(True)
+    caplog.set_level(logging.DEBUG, "asyncio")
+    return caplog
+
+
+async def test_an_execution_is_logged_without_its_arguments(logged):
+    process = await asyncio.create_subprocess_exec(
+        "echo", "secret", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    await process.communicate()
+    text = "\n".join(logged.messages)
+    assert "execute program 'echo' stdin=-3 stdout=stderr=<pipe>" in text
+    assert f"process 'echo' created: pid {process.pid}" in text
+    assert "execute program 'echo': <SubprocessTransport" in text
+    assert "exited with return code 0" in text
+    assert "secret" not in text
+
+
+async def test_a_shell_command_is_logged(logged):
+    process = await asyncio.create_subprocess_shell("exit 3", stderr=subprocess.PIPE)
+    await process.communicate()
+    assert "run shell command 'exit 3' stderr=<pipe>" in logged.messages
+    assert process.returncode == 3
+
+
+async def test_killing_a_running_child_is_logged(logged):
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, "cat", stdout=None, stderr=None)
+    transport.close()
+    await transport._wait()
+    assert any(message.startswith("Close running child process: kill <") for message in logged.messages)
