@@ -1,4 +1,4 @@
-"""TLS connections made by create_connection, create_server and their kin. `start_tls` has a file of its own."""
+"""TLS by create_connection, create_server and their kin. `start_tls` has a file of its own."""
 
 import asyncio
 import contextlib
@@ -101,7 +101,7 @@ def hear_all(sock):
     return data
 
 
-# --- bytes through ---------------------------------------------------------------------------------------------
+# --- bytes through ------------------------------------------------------------------------------------------
 
 
 @both_versions
@@ -224,7 +224,7 @@ async def test_header_and_body_leave_in_one_record():
         assert await blocking(ask, here.address) == b"header body"
 
 
-# --- BufferedProtocol, set_protocol, pausing -----------------------------------------------------------------
+# --- BufferedProtocol, set_protocol, pausing ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 100, 16384, 65536])
@@ -309,7 +309,7 @@ def send_twice(address):
         hear_all(sock)
 
 
-# --- flow control ------------------------------------------------------------------------------------------------
+# --- flow control -------------------------------------------------------------------------------------------
 
 
 async def test_the_protocol_is_paused_when_the_peer_does_not_read():
@@ -368,17 +368,15 @@ async def test_a_flood_on_one_connection_leaves_the_others_their_turn():
         await here.first()
         for _ in range(20):  # each needs its turn
             assert await blocking(handshake_only, here.address) is None
-        for protocol in here.protocols:
-            protocol.transport.abort()
+        here.protocols[0].transport.abort()
         await client
 
 
 def handshake_only(address):
-    with tls_connect(address) as sock:
-        sock.close()
+    tls_connect(address).close()
 
 
-# --- the end -----------------------------------------------------------------------------------------------------
+# --- the end ------------------------------------------------------------------------------------------------
 
 
 @both_versions
@@ -606,7 +604,7 @@ async def test_an_error_of_the_protocol_is_reported_and_ends_the_connection(meth
     assert error in reports.exceptions
 
 
-# --- the handshake ---------------------------------------------------------------------------------------------
+# --- the handshake ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.loops(*OURS)
@@ -687,7 +685,7 @@ async def test_a_server_survives_what_is_no_tls(rubbish):
     async with Serving(Echo) as here:
         await blocking(knock, here.address)
         assert await blocking(talk, here.address) == b"hello"
-        assert [p.events for p in here.protocols][0] == []
+        assert here.protocols[0].events == []
 
 
 async def test_a_client_says_what_it_got_instead_of_tls():
@@ -833,7 +831,7 @@ async def test_a_client_may_resume_its_session(version):
         assert second.session_reused
 
 
-# --- what a transport says about itself ------------------------------------------------------------------------
+# --- what a transport says about itself ---------------------------------------------------------------------
 
 
 @pytest.mark.uvloop_differs(reason="its transports are of its own kind, and its ssl_object too")
@@ -875,7 +873,7 @@ async def test_protocols_see_the_context_in_connection_made():
         assert None not in protocol.seen.values()
 
 
-# --- other doors -----------------------------------------------------------------------------------------------
+# --- other doors --------------------------------------------------------------------------------------------
 
 
 async def test_unix_sockets(tmp_path):
@@ -950,7 +948,7 @@ async def test_a_context_with_a_will_of_its_own_is_asked():
         assert await protocol.lost() is None
 
 
-# --- wrong arguments -------------------------------------------------------------------------------------------
+# --- wrong arguments ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ssl_argument", [True, False])
@@ -967,15 +965,16 @@ async def test_an_accepted_socket_needs_a_context():
 
 @pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1])
-@pytest.mark.uvloop_differs(reason="has other words for it")
+@pytest.mark.loops(*OURS)
 async def test_timeouts_are_positive(name, seconds):
+    """asyncio forgets the socket that it has made, and tells of a server's timeouts only when somebody comes."""
     with serving(lambda sock: sock.recv(1)) as address:
         with pytest.raises(ValueError, match=f"{name} should be a positive number, got {seconds}"):
             async with connected(address, **{name: seconds}):
                 pass
 
 
-# --- peers with other habits -------------------------------------------------------------------------------------
+# --- peers with other habits --------------------------------------------------------------------------------
 
 
 @needs_openssl

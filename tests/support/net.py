@@ -69,7 +69,11 @@ def connect(address: Any) -> socket.socket:
     if not isinstance(address, tuple):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(PATIENCE)
-        sock.connect(address)
+        try:
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            raise
         return sock
     return socket.create_connection(address[:2], timeout=PATIENCE)
 
