@@ -96,7 +96,7 @@ Server = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Any]
 def measure_echo(factory: Callable[[], asyncio.AbstractEventLoop], serve: Server, meter: Meter) -> None:
     """Echo `MESSAGES` messages, one after the other, between start and stop of the meter.
 
-    `serve(loop, on_message)` is a coroutine that returns (address, close): it calls on_message() for each message.
+    `serve(loop, on_message)` is a coroutine that returns (address, close); on_message() is for each message.
     The client is a thread that blocks, so that each message is one event.
     """
     seen = 0

@@ -114,7 +114,13 @@ def test_a_message_costs_a_protocol_three_frames():
 
 def test_a_message_costs_a_buffered_protocol_five_frames():
     frames = frames_per_message(buffered_echo)
-    assert frames == {"on_readable_buffered": 1, "get_buffer": 1, "buffer_updated": 1, "write": 1, "_send_held": 1}
+    assert frames == {
+        "on_readable_buffered": 1,
+        "get_buffer": 1,
+        "buffer_updated": 1,
+        "write": 1,
+        "_send_held": 1,
+    }
 
 
 # Upper bounds that hold today, on every version; what stdlib's own streams and tasks need is most of it.

@@ -65,7 +65,9 @@ def test_every_method_has_a_docstring_of_its_own(name):
 
 def test_all_is_complete():
     submodules = {module.name for module in pkgutil.iter_modules(loopkit.__path__)}
-    public = {name for name in vars(loopkit) if not name.startswith("_")} - submodules - {"Any", "annotations"}
+    public = (
+        {name for name in vars(loopkit) if not name.startswith("_")} - submodules - {"Any", "annotations"}
+    )
     lazy = {"EventLoopPolicy"}
     assert set(loopkit.__all__) == public | lazy
     assert len(loopkit.__all__) == len(set(loopkit.__all__))

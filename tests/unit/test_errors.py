@@ -1,4 +1,4 @@
-"""The exception handler's protocol, and complaints about wrong use. (What asyncio does too is in tests/parity.)"""
+"""The exception handler's protocol, and complaints about wrong use."""
 
 import asyncio
 import functools
@@ -49,7 +49,13 @@ def test_the_default_handler_logs_every_key_in_order(loop, asyncio_log):
 
     frames = traceback.extract_stack(limit=1)
     loop.call_exception_handler(
-        {"message": "what", "zebra": 1, "apple": "a", "source_traceback": frames, "exception": LookupError("why")}
+        {
+            "message": "what",
+            "zebra": 1,
+            "apple": "a",
+            "source_traceback": frames,
+            "exception": LookupError("why"),
+        }
     )
     [record] = asyncio_log
     lines = record.getMessage().splitlines()

@@ -88,9 +88,9 @@ def test_slow_lookups_are_logged_louder(loop, caplog):
     loop.slow_callback_duration = 0.0
     caplog.set_level(logging.INFO, "asyncio")
     loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 80))
-    assert [r.levelno for r in caplog.records if "took" in r.getMessage() and "Getting" in r.getMessage()] == [
-        logging.INFO
-    ]
+    assert [
+        r.levelno for r in caplog.records if "took" in r.getMessage() and "Getting" in r.getMessage()
+    ] == [logging.INFO]
 
 
 def test_the_executor_is_made_once_and_on_demand(loop):

@@ -88,7 +88,7 @@ def test_timers_compare_with_asyncios(loop):
 
 def test_plain_handles_are_equal_to_themselves_only(loop):
     one, two = loop.call_soon(callback), loop.call_soon(callback)
-    assert one == one  # noqa: PLR0124
+    assert one == one
     assert one != two
     assert len({one, two}) == 2
 

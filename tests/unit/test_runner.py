@@ -72,7 +72,8 @@ def test_the_environment_chooses_the_poller(monkeypatch):
     loop.close()
     monkeypatch.setenv("LOOPKIT_POLLER", "kqueue")
     with pytest.raises(
-        ValueError, match="LOOPKIT_POLLER: no poller is called 'kqueue'; choose one of epoll, poll, select, busy"
+        ValueError,
+        match="LOOPKIT_POLLER: no poller is called 'kqueue'; choose one of epoll, poll, select, busy",
     ):
         loopkit.new_event_loop()
     loop = loopkit.PollLoop()  # which asks nobody
@@ -80,7 +81,7 @@ def test_the_environment_chooses_the_poller(monkeypatch):
     loop.close()
 
 
-# -- by version ----------------------------------------------------------------------------------------------------
+# -- by version ----------------------------------------------------------------------------------------------
 
 
 class OldPolicy:

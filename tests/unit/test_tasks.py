@@ -130,7 +130,7 @@ def test_the_birth_place_of_a_task_is_the_callers(loop):
     assert loop.run_until_complete(main()).name == "main"
 
 
-# -- asynchronous generators -------------------------------------------------------------------------------------
+# -- asynchronous generators ---------------------------------------------------------------------------------
 
 
 async def endless(log):

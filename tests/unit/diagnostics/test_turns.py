@@ -15,7 +15,7 @@ from tests.support.programs import run_program
 
 
 class Frozen:
-    """A clock that moves when the program says so: the order of things must not depend on how long they take."""
+    """A clock that moves when the program says so: order must not depend on how long things take."""
 
     def __init__(self):
         self.now = 1000.0
@@ -34,7 +34,7 @@ def make_loop(kind, clock):
     return loop
 
 
-# -- programs: each gets a loop and a list to write its order into, and stops the loop at its end -------------------
+# -- programs: each gets a loop and a list to write its order into, and stops the loop at its end ------------
 
 
 def callbacks_that_make_callbacks(loop, log, clock, stack):
@@ -64,7 +64,9 @@ def timers_of_every_kind(loop, log, clock, stack):
     loop.call_at(995, timer, "cancelled").cancel()
     handle = loop.call_at(996, timer, "cancelled by a timer")
     loop.call_at(991, handle.cancel)
-    loop.call_soon(lambda: loop.call_soon(lambda: (setattr(clock, "now", 1002), loop.call_later(0, loop.stop))))
+    loop.call_soon(
+        lambda: loop.call_soon(lambda: (setattr(clock, "now", 1002), loop.call_later(0, loop.stop)))
+    )
 
 
 def io_and_timers_and_callbacks(loop, log, clock, stack):
@@ -265,7 +267,7 @@ def test_both_turns_run_a_random_program_in_the_same_order(seed):
     assert order_of(program, "observed") == plain
 
 
-# -- what only the observed turn does --------------------------------------------------------------------------------
+# -- what only the observed turn does ------------------------------------------------------------------------
 
 
 @pytest.fixture

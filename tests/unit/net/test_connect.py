@@ -223,7 +223,10 @@ async def test_local_addresses_of_another_family_do_not_fit():
 
 async def test_the_second_local_address_is_tried():
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as sock:
-        infos = [(socket.AF_INET, 1, 6, "", taken.getsockname()), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+        infos = [
+            (socket.AF_INET, 1, 6, "", taken.getsockname()),
+            (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)),
+        ]
         connect._bind_any(sock, socket.AF_INET, infos, [])
         assert sock.getsockname()[0] == "127.0.0.1"
         assert sock.getsockname() != taken.getsockname()

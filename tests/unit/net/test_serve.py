@@ -44,7 +44,7 @@ class Factory:
             await asyncio.sleep(0.001)
 
 
-# -- accepting -------------------------------------------------------------------------------------------------------
+# -- accepting -----------------------------------------------------------------------------------------------
 
 
 async def test_connection_made_is_called_while_accepting():
@@ -142,7 +142,7 @@ async def test_each_connection_has_a_context_of_its_own_made_of_the_servers():
     ]
 
 
-# -- errors ----------------------------------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ async def test_an_error_of_accept_that_is_not_about_resources_is_reported(report
     assert reports[0]["exception"].errno == errno.EPERM
 
 
-# -- waiting for the end -----------------------------------------------------------------------------------------------
+# -- waiting for the end -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -288,7 +288,7 @@ async def test_whether_wait_closed_waits_for_clients_depends_on_the_version(monk
     await waiting
 
 
-# -- Unix --------------------------------------------------------------------------------------------------------------
+# -- Unix ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ async def test_a_stale_file_is_replaced_and_another_kind_is_not(path):
         stale.bind(path)
     server = await unix_server(path)
     server.close()
-    with open(path, "w"):  # noqa: ASYNC230
+    with open(path, "w"):
         pass
     with pytest.raises(OSError, match=f"Address '{path}' is already in use"):
         await unix_server(path)
@@ -374,11 +374,12 @@ def test_a_path_is_told_from_an_abstract_name():
         assert not serve.is_file(name)
 
 
-# -- binding -------------------------------------------------------------------------------------------------------------
+# -- binding -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("version", "text"), [((3, 12, 0), "address already in use"), ((3, 13, 0), r"\[errno 98\] address already in use")]
+    ("version", "text"),
+    [((3, 12, 0), "address already in use"), ((3, 13, 0), r"\[errno 98\] address already in use")],
 )
 async def test_the_reason_of_a_failed_bind_is_told_as_the_version_does(monkeypatch, version, text):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -393,7 +394,6 @@ async def test_the_reason_of_a_failed_bind_is_told_as_the_version_does(monkeypat
 
 async def test_an_address_that_the_machine_does_not_have_is_left_out_from_313():
     """A name may stand for addresses of a family that is not enabled."""
-
 
     loop = asyncio.get_running_loop()
     elsewhere = "192.0.2.1"

@@ -253,7 +253,9 @@ async def test_a_refused_connection_names_the_address():
         address = probe.getsockname()
     with socket.socket() as sock:
         sock.setblocking(False)
-        with pytest.raises(ConnectionRefusedError, match=rf"Connect call failed \('127.0.0.1', {address[1]}\)"):
+        with pytest.raises(
+            ConnectionRefusedError, match=rf"Connect call failed \('127.0.0.1', {address[1]}\)"
+        ):
             await loop.sock_connect(sock, address)
         assert sock.fileno() not in loop._watches.writers
 
@@ -277,9 +279,7 @@ async def test_a_unix_listener_whose_queue_is_full_is_tried_again(tmp_path):
         task = asyncio.ensure_future(loop.sock_connect(sock, path))
         await asyncio.sleep(0.01)
         assert not task.done()
-        accepted = []
-        for _ in queued:
-            accepted.append(server.accept()[0])
+        accepted = [server.accept()[0] for _ in queued]
         await task
         assert sock.getpeername() == path
         for each in [sock, *queued, *accepted]:

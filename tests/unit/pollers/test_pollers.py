@@ -15,7 +15,7 @@ import pytest
 from loopkit.pollers import POLLERS, BusyPoller, EpollPoller, PollPoller, SelectPoller, best, named
 from tests.support.net import fill, read_exactly, reset, tcp_pair, unix_pair
 
-# The busy poller twice: with descriptors that are its loop's own, which it tries, and with foreign ones, which it asks for.
+# The busy poller twice: with foreign descriptors, which it asks for, and with its loop's own, which it tries.
 KINDS = ["epoll", "poll", "select", "busy", "busy, own"]
 
 # More than enough for a kernel that has something to report; only a failing test waits so long.
@@ -166,7 +166,7 @@ def test_a_timeout_of_zero_does_not_wait(poller, kind):
 @pytest.mark.parametrize("timeout", [0.0004, 0.0015, 0.003])
 @pytest.mark.parametrize("name", ["epoll", "poll", "select"])
 def test_a_poll_never_ends_early(name, timeout):
-    """Rounded up, not down: a timer must not fire early, nor the last fraction of a millisecond be spent spinning."""
+    """Rounded up: a timer must not fire early, nor the last fraction of a millisecond be spent spinning."""
     with contextlib.closing(POLLERS[name]()) as poller:
         for _ in range(5):
             start = time.monotonic()
@@ -210,7 +210,7 @@ def test_a_signal_does_not_end_a_poll(name):
     assert came == [1]
 
 
-# -- closed and reused numbers ---------------------------------------------------------------------------------
+# -- closed and reused numbers -------------------------------------------------------------------------------
 
 
 def test_a_closed_descriptor_is_refused(poller):
@@ -292,7 +292,7 @@ def test_an_unknown_number_is_refused(name):
                 poller.register(ours.fileno(), POLLIN)
 
 
-# -- limits and refusals ---------------------------------------------------------------------------------------
+# -- limits and refusals -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def test_epoll_costs_no_frame():
             assert type(method) is type([].append)
 
 
-# -- the busy poller's contract ----------------------------------------------------------------------------------
+# -- the busy poller's contract ------------------------------------------------------------------------------
 
 
 def test_the_busy_poller_reports_its_own_without_asking():
@@ -395,7 +395,7 @@ def test_the_busy_poller_asks_for_what_is_not_its_own():
         poller.unregister(ours.fileno())
 
 
-# -- names -------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 
 def test_every_poller_knows_its_name():

@@ -105,7 +105,7 @@ async def in_callback(function):
     return await done
 
 
-# -- held writes -------------------------------------------------------------------------------------------------
+# -- held writes ---------------------------------------------------------------------------------------------
 
 
 async def test_writes_of_one_callback_leave_together_when_it_returns(peers):
@@ -272,7 +272,7 @@ async def test_bytes_that_have_to_wait_are_not_copied(peers):
     await end(here)
 
 
-# -- sent at once --------------------------------------------------------------------------------------------------
+# -- sent at once --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.loops("epoll", "poll", "select")
@@ -331,12 +331,12 @@ def test_what_is_held_is_sent_though_the_callback_stops_the_loop(new_loop, peers
     loop.run_until_complete(end(here))
 
 
-# -- order ---------------------------------------------------------------------------------------------------------
+# -- order ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_bytes_arrive_in_the_order_they_were_written(peers, seed):
-    """Held, large, mutable, joined, waiting; from callbacks, from data_received: every way a write can take."""
+    """Held, large, mutable, joined, waiting; from callbacks and data_received: every way there is."""
     choose = random.Random(seed)
     sent = bytearray()
 
@@ -428,7 +428,7 @@ async def test_the_size_of_the_backlog_costs_nothing_to_know(peers):
     await end(here)
 
 
-# -- ending with something held ------------------------------------------------------------------------------------
+# -- ending with something held ------------------------------------------------------------------------------
 
 
 async def test_close_sends_what_is_held(peers):
@@ -483,7 +483,7 @@ async def test_write_eof_waits_for_what_the_kernel_did_not_take(peers):
     await end(here)
 
 
-# -- flow control ----------------------------------------------------------------------------------------------------
+# -- flow control --------------------------------------------------------------------------------------------
 
 
 async def test_pausing_is_told_when_the_callback_returns(peers):
@@ -535,7 +535,7 @@ async def test_a_protocol_that_resumes_by_writing_is_paused_again(peers):
     await end(here)
 
 
-# -- errors ----------------------------------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -611,7 +611,7 @@ async def test_what_is_no_bytes_is_refused_and_changes_nothing(peers):
     await end(here)
 
 
-# -- replaced methods --------------------------------------------------------------------------------------------------
+# -- replaced methods ----------------------------------------------------------------------------------------
 
 
 async def test_methods_can_be_replaced_on_an_instance(peers):
@@ -625,7 +625,7 @@ async def test_methods_can_be_replaced_on_an_instance(peers):
     await end(here)
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------------
 
 
 async def test_bulk_is_read_in_larger_blocks_until_it_calms_down(peers):
@@ -734,7 +734,7 @@ async def test_a_buffered_protocol_that_fails_ends_the_connection(peers, reports
     assert reports.messages == ["Fatal error: protocol.buffer_updated() call failed."]
 
 
-# -- what asyncio's helpers look for --------------------------------------------------------------------------------------
+# -- what asyncio's helpers look for -------------------------------------------------------------------------
 
 
 async def test_it_is_an_asyncio_transport(peers):
