@@ -72,7 +72,7 @@ def test_clearing_what_was_not_woken_is_harmless(wakeup):
 
 
 def test_a_wakeup_after_the_flag_went_down_is_not_lost(wakeup):
-    """Clear lowers the flag first and reads second: what comes in between is read too, and its work is there."""
+    """Clear lowers the flag first and reads second: what comes in between is read, and its work is there."""
     wakeup.wake()
     wakeup.pending = False  # the loop has just lowered it ...
     wakeup.wake()  # ... when a thread comes

@@ -219,7 +219,7 @@ def test_forgetting_takes_everything(tables, handle):
 
 
 def test_a_closed_number_whose_file_lives_on_does_not_spin(loop):
-    """The kernel reports a number that cannot be unregistered any more: a new epoll object is the only cure."""
+    """The kernel reports a number that cannot be unregistered: a new epoll object is the only cure."""
     before = loop._watches.poller
     ours, theirs = socket.socketpair()
     twin = os.dup(ours.fileno())
@@ -360,7 +360,7 @@ def test_a_lent_socket_is_not_kept_alive(loop):
     ours.setblocking(False)
     with theirs:
         fd = ours.fileno()
-        loop.call_soon(theirs.send, b"x")
+        loop.call_later(0.001, theirs.send, b"x")
         loop.run_until_complete(loop.sock_recv(ours, 10))
         assert loop._watches.lent[fd]() is ours
         ours.close()
