@@ -16,16 +16,20 @@ What the rooms may use of a loop, besides its public methods:
 
 One turn is `_turns` below, four labelled blocks:
 
-    run    what was ready when the turn began
     poll   ask the kernel, for no longer than until the next timer
+    run    what is ready
     I/O    call who waits for the descriptors that came back
     timers call what is due
 
-asyncio polls first and queues what it finds behind what is ready: [ready, I/O, timers], and what these
-schedule comes in the next iteration. Run-poll-I/O-timers gives a program the same sequence without queueing
-the I/O: nothing stands between the kernel's answer and the callback. A second kind of turn, for debug mode,
-does the same in small steps that can be observed (`diagnostics/turns.py`); a test runs the same programs
-under both and compares.
+This is asyncio's iteration, and its sequence: [ready, I/O, timers], and what these schedule in the next turn.
+Two things are different. Nothing is queued that need not be: asyncio makes a handle of every event and of
+every due timer, and runs them from the queue; here nothing stands between the kernel's answer and the
+callback. And a turn that only continues what the last one made ready (a task stepped because its data came,
+say) does without the poll, for a while: asyncio asks the kernel before every step. Its I/O then comes a few
+steps later, which `docs/explanation/differences.md` tells.
+
+A second kind of turn, for debug mode, does the same in small steps that can be observed
+(`diagnostics/turns.py`); a test runs the same programs under both and compares.
 """
 
 from __future__ import annotations
@@ -42,7 +46,6 @@ from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
 from heapq import heappush
-from itertools import repeat
 from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,9 +70,8 @@ T = TypeVar("T")
 #: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
 LONGEST_POLL = 24 * 3600.0
 
-#: How long a turn goes on running what its own callbacks made ready, before it looks at the descriptors
-#: again: at most so many rounds and so many seconds. A chain of task steps then costs no `epoll_wait(0)`
-#: each, and I/O never starves.
+#: How long turns go on without a poll, when the one before has made something ready: at most so many turns
+#: and so many seconds. A chain of task steps then costs no `epoll_wait(0)` each, and I/O never starves.
 ROUNDS = 16
 ROUNDS_SECONDS = 0.0005
 
@@ -193,61 +195,71 @@ class Loop(asyncio.AbstractEventLoop):
     def _turns(self) -> None:
         """Turn after turn, until one of them is the last."""
         handle: Any  # what typeshed says of handles leaves out their slots
+        timer: Any
         watcher: Any
         args: Any
         events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
         readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
         due, next_due, next_ready, clock = timers.due, timers.due.popleft, ready.popleft, self.time
+        unpolled, enough = ROUNDS, 0.0
         while True:
-            # -- run: the snapshot of what is ready; and what that made ready, while little time has passed
-            rounds = 0
-            while ready:
-                for _ in repeat(None, len(ready)):
-                    handle = next_ready()
-                    callback = handle._callback
-                    if callback is None:
-                        continue  # cancelled
-                    args = handle._args
-                    try:
-                        # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
-                        if not args:
-                            handle._context.run(callback)
-                        elif len(args) == 1:
-                            handle._context.run(callback, args[0])
-                        else:
-                            handle._context.run(callback, *args)
-                    except (SystemExit, KeyboardInterrupt):
-                        raise
-                    except BaseException as exc:
-                        errors.callback_failed(self, handle, exc)
-                    if unsent:
-                        self._flush()
-                if not ready or self._leave or rounds == ROUNDS:
-                    break
+            # -- poll: for no longer than until the next timer; skipped while a chain of callbacks is short
+            skip = False
+            if ready and unpolled < ROUNDS and not self._leave:
                 now = clock()
-                if not rounds:
+                if not unpolled:
                     enough = now + ROUNDS_SECONDS
-                elif now >= enough:
-                    break
-                if heap and heap[0][0] <= now:
-                    break  # a due timer comes before what this round made ready
-                rounds += 1
-
-            # -- poll: for no longer than until the next timer
-            if ready or due or self._leave:
-                timeout: float | None = 0
+                skip = now < enough and not (heap and heap[0][0] <= now)
+            if skip:
+                unpolled += 1
+                events = ()
             else:
-                timeout = timers.next() if heap else None
-                if timeout is not None:
-                    timeout = min(max(timeout - clock(), 0), LONGEST_POLL)
-            self._idle = True
-            events = tables.poll(timeout)
-            self._idle = False
+                unpolled = 0
+                if ready or due or self._leave:
+                    timeout: float | None = 0
+                else:
+                    # Nothing is kept alive while we sleep.
+                    handle = watcher = timer = callback = args = events = None
+                    timeout = timers.next() if heap else None
+                    if timeout is not None:
+                        timeout = min(max(timeout - clock(), 0), LONGEST_POLL)
+                self._idle = True
+                events = tables.poll(timeout)
+                self._idle = False
+                if stale:
+                    stale.clear()
+                if heap and heap[0][0] < (now := clock() + CLOCK_RESOLUTION):
+                    timers.collect(now)
+
+            # -- run: what is ready, but not what that makes ready
+            count = len(ready)
+            while count:
+                count -= 1
+                handle = next_ready()
+                callback = handle._callback
+                if callback is None:
+                    continue  # cancelled
+                args = handle._args
+                try:
+                    # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
+                    if not args:
+                        handle._context.run(callback)
+                    elif len(args) == 1:
+                        handle._context.run(callback, args[0])
+                    else:
+                        handle._context.run(callback, *args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as exc:
+                    errors.callback_failed(self, handle, exc)
+                if unsent:
+                    self._flush()
+            if skip and self._leave:
+                stale.clear()
+                events = tables.poll(0)  # the last turn: what it skipped must not wait for the next run
 
             # -- I/O: each callback is looked up now, since an earlier one may have removed it
-            if stale:
-                stale.clear()
             for fd, mask in events:
                 if fd in stale:
                     continue  # the number was given back, and maybe taken again, since the kernel answered
@@ -282,21 +294,17 @@ class Loop(asyncio.AbstractEventLoop):
                         if unsent:
                             self._flush()
 
-            # -- timers: those due by now, oldest first
-            if heap:
-                end = clock() + CLOCK_RESOLUTION
-                if heap[0][0] < end:
-                    timers.collect(end)
+            # -- timers: those that were due when the poll returned, oldest first
             while due:
                 timer = next_due()
-                callback = timer._callback  # type: ignore[attr-defined]
+                callback = timer._callback
                 if callback is None:
                     continue  # cancelled by an earlier one of this turn
                 try:
                     if timer._args:
-                        timer._context.run(callback, *timer._args)  # type: ignore[attr-defined]
+                        timer._context.run(callback, *timer._args)
                     else:
-                        timer._context.run(callback)  # type: ignore[attr-defined]
+                        timer._context.run(callback)
                 except (SystemExit, KeyboardInterrupt):
                     raise
                 except BaseException as exc:
@@ -305,8 +313,6 @@ class Loop(asyncio.AbstractEventLoop):
                     self._flush()
             if self._leave:
                 return
-            # Nothing is kept alive while we sleep.
-            handle = watcher = timer = callback = args = events = None  # type: ignore[assignment]
 
     def _flush(self) -> None:
         """Have the transports send what they held back during the callback that has just returned."""

@@ -21,47 +21,66 @@ if TYPE_CHECKING:
 
 def observed_turns(loop: Loop) -> None:
     """Turn after turn, until one of them is the last."""
+    patience = Patience(loop)
     while True:
+        skipped = patience.skips_poll()
+        events = [] if skipped else _poll(loop)
         _run(loop)
-        _dispatch(loop, _poll(loop))
+        if skipped and loop._leave:
+            events = _poll(loop)
+        _dispatch(loop, events)
         _fire_timers(loop)
         if loop._leave:
             return
+        events = []  # nothing is kept alive while we sleep
 
 
-def _run(loop: Loop) -> None:
-    ready, heap = loop._ready, loop._timers.heap
-    for rounds in range(plain.ROUNDS + 1):
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle.cancelled():
-                call(loop, handle)
-        if not ready or loop._leave:
-            return
-        now = loop.time()
-        if not rounds:
-            enough = now + plain.ROUNDS_SECONDS
-        elif now >= enough:
-            return
-        if heap and heap[0][0] <= now:
-            return
+class Patience:
+    """How many turns in a row may do without a poll, and for how long."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.unpolled, self.enough = plain.ROUNDS, 0.0
+
+    def skips_poll(self) -> bool:
+        """Whether the next turn may: it goes on with what the last one made ready, and no timer is due."""
+        loop, heap = self.loop, self.loop._timers.heap
+        if loop._ready and self.unpolled < plain.ROUNDS and not loop._leave:
+            now = loop.time()
+            if not self.unpolled:
+                self.enough = now + plain.ROUNDS_SECONDS
+            if now < self.enough and not (heap and heap[0][0] <= now):
+                self.unpolled += 1
+                return True
+        self.unpolled = 0
+        return False
 
 
 def _poll(loop: Loop) -> list[tuple[int, int]]:
+    timers = loop._timers
     timeout: float | None = 0
-    if not (loop._ready or loop._timers.due or loop._leave):
-        due = loop._timers.next()
+    if not (loop._ready or timers.due or loop._leave):
+        due = timers.next()
         timeout = None if due is None else min(max(due - loop.time(), 0), plain.LONGEST_POLL)
     loop._idle = True
     try:
-        return loop._watches.poll(timeout)
+        events = loop._watches.poll(timeout)
     finally:
         loop._idle = False
+    loop._watches.stale.clear()
+    timers.collect(loop.time() + plain.CLOCK_RESOLUTION)
+    return events
+
+
+def _run(loop: Loop) -> None:
+    for _ in range(len(loop._ready)):
+        handle = loop._ready.popleft()
+        if not handle.cancelled():
+            call(loop, handle)
 
 
 def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
     tables = loop._watches
-    tables.stale.clear()
     for fd, mask in events:
         if fd in tables.stale:
             continue
@@ -75,10 +94,9 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
 
 
 def _fire_timers(loop: Loop) -> None:
-    timers = loop._timers
-    timers.collect(loop.time() + plain.CLOCK_RESOLUTION)
-    while timers.due:
-        handle = timers.due.popleft()
+    due = loop._timers.due
+    while due:
+        handle = due.popleft()
         if not handle.cancelled():
             call(loop, handle)
 
@@ -94,6 +112,8 @@ def call(loop: Loop, handle: asyncio.Handle) -> None:
             logger.warning("Executing %s took %.3f seconds", describe(handle), took)
     finally:
         loop._current_handle = None
+        # A failed task's traceback refers to this frame, and the handle to the task: no cycle, please.
+        del handle
         if loop._unsent:
             loop._flush()
 
