@@ -4,12 +4,14 @@ The sentences are written for each language by itself. What must agree is what a
 the headings and their levels, the code, the tables, the pictures, the numbers.
 """
 
+import ast
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.tutorial.programs import ROOT
+from tests.tutorial.programs import ROOT, TUTORIAL
 
 DOCS = ROOT / "docs"
 ENGLISH = [DOCS / "index.md", *sorted((DOCS / "tutorial").glob("*.md"))]
@@ -113,3 +115,48 @@ def test_what_is_included_exists(page: Path) -> None:
 def test_no_english_punctuation_between_chinese_characters(page: Path) -> None:
     text = re.sub(r"`[^`\n]*`|\]\([^)]*\)", "", prose(twin_of(page)))
     assert re.findall(r"[\u4e00-\u9fff][,;:?!][\u4e00-\u9fff\s]", text) == []
+
+
+@pytest.mark.parametrize(
+    ("chapter", "file", "name", "lines", "claim"),
+    [
+        ("05-epoll", "05_epoll.py", "serve", 31, "thirty-one lines"),
+        (
+            "07-timers",
+            "01_blocking.py",
+            "talk",
+            14,
+            "| 1 | `talk()`, one function, from top to bottom | 14 |",
+        ),
+        (
+            "07-timers",
+            "06_callbacks.py",
+            "Client",
+            45,
+            "| 6 | `Client`, four methods and six attributes | 45 |",
+        ),
+        (
+            "07-timers",
+            "07_timers.py",
+            "Client",
+            50,
+            "| 7 | `Client`, four methods and seven attributes | 50 |",
+        ),
+        ("08-coroutines", "08_async_def.py", "talk", 14, "the fourteen lines of chapter 1"),
+    ],
+)
+def test_what_the_pages_count_is_so(chapter: str, file: str, name: str, lines: int, claim: str) -> None:
+    assert claim in prose(DOCS / "tutorial" / f"{chapter}.md")
+    tree = ast.parse((TUTORIAL / file).read_text(encoding="utf-8"))
+    node = next(node for node in tree.body if getattr(node, "name", None) == name)
+    assert (node.end_lineno or 0) - node.lineno + 1 == lines
+
+
+def test_the_hundred_lines_have_as_many_of_asyncios_methods_as_the_page_says() -> None:
+    tree = ast.parse((TUTORIAL / "hundred_lines.py").read_text(encoding="utf-8"))
+    loop = next(node for node in tree.body if isinstance(node, ast.ClassDef))
+    ours = {node.name for node in loop.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    theirs = {name for name in vars(asyncio.AbstractEventLoop) if not name.startswith("_")}
+    assert f"It has {len(ours & theirs)} of the {len(theirs)} methods" in prose(
+        DOCS / "tutorial" / "09-hundred-lines.md"
+    )
