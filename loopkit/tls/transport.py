@@ -253,7 +253,7 @@ class SSLTransport(StreamTransport):
                     except OSError:
                         self._send_held()  # meets it again, and deals with it
             if len(data) < size:
-                return  # fast: the poller says if there is more, for less than a read that finds nothing
+                return  # fast: no read that finds nothing; see performance.md#short-tls-reads
             if self._closing or self._paused or self._protocol is not protocol:
                 break
         self._read_on_if_pending()
