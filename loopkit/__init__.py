@@ -7,7 +7,8 @@ The map of the source, from the bottom up (imports only go downwards):
 
     handles.py timers.py wakeup.py pollers/    know nobody
     watches.py                                 the fd table: who waits for which descriptor
-    errors.py tasks.py executor.py signals.py  families of loop methods
+    errors.py debug.py tasks.py executor.py signals.py
+                                               families of loop methods
     transports/ tls/ net/ processes/           the same, for sockets, pipes, TLS and child processes
     loop.py                                    Loop: the state, the turn, and the table of all methods
     runner.py                                  run(), install(), the policy: the front doors

@@ -49,7 +49,7 @@ from heapq import heappush
 from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import errors, executor, pollers, signals, tasks, watches
+from . import debug, errors, executor, pollers, signals, tasks, watches
 from .handles import Handle, TimerHandle
 from .net import connect, datagrams, serve, sockets
 from .net import sendfile as files
@@ -145,7 +145,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.slow_callback_duration = 0.1
         self._debug: Any = False
         self._closed = False
-        self.set_debug(_is_debug_mode())
+        self.set_debug(debug.is_asked_for())
         self._watch(self._wakeup.fileno(), self._wakeup.clear)
         _loops.add(self)
 
@@ -169,7 +169,7 @@ class Loop(asyncio.AbstractEventLoop):
         try:
             self._thread_id = threading.get_ident()
             self._idle = False
-            self._track_origins(self._debug)
+            debug.track_origins(self, self._debug)
             sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter, finalizer=self._asyncgen_finalizer)
             asyncio._set_running_loop(self)
             while True:
@@ -189,7 +189,7 @@ class Loop(asyncio.AbstractEventLoop):
             self._stopping = self._leave = False
             self._thread_id = None
             asyncio._set_running_loop(None)
-            self._track_origins(False)
+            debug.track_origins(self, False)
             sys.set_asyncgen_hooks(*hooks)
 
     def _turns(self) -> None:
@@ -424,7 +424,7 @@ class Loop(asyncio.AbstractEventLoop):
         TypeError for coroutines and what cannot be called.
         """
         if self._guarded:
-            handle = self._call_soon_guarded("call_soon", callback, args, context)
+            handle = debug.guarded_handle(self, "call_soon", callback, args, context)
         else:
             # fast: no constructor frame; see performance.md#lean-handles
             handle = _new(Handle)
@@ -440,7 +440,7 @@ class Loop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         """`call_soon` for other threads, and for signal handlers: it also ends the poll in progress."""
         if self._guarded:
-            handle = self._call_soon_guarded("call_soon_threadsafe", callback, args, context)
+            handle = debug.guarded_handle(self, "call_soon_threadsafe", callback, args, context)
         else:
             # fast: as in call_soon; see performance.md#lean-handles
             handle = _new(Handle)
@@ -477,9 +477,7 @@ class Loop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.TimerHandle:
         if self._guarded:
-            self._guard("call_at", callback)
-            handle = asyncio.TimerHandle(when, callback, args, self, context)
-            _forget_frames(handle, 2)
+            handle = debug.guarded_timer(self, when, callback, args, context)
             handle._scheduled = True  # type: ignore[attr-defined]
         else:
             # fast: as in call_soon; see performance.md#lean-handles
@@ -504,60 +502,13 @@ class Loop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.Handle:
         if self._debug:
-            handle = asyncio.Handle(callback, args, self, context)
-            _forget_frames(handle, 1)
+            handle: asyncio.Handle = debug.forget_frames(asyncio.Handle(callback, args, self, context), 1)
             return handle
         return Handle(callback, args, self, copy_context() if context is None else context)
 
     def _watch(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
         """Have ``callback(*args)`` called whenever *fd*, a descriptor of the loop's own, is readable."""
         self._watches.watch_read(fd, self._new_handle(callback, args, None))
-
-    # -- debug mode ------------------------------------------------------------------------------------------
-
-    def get_debug(self) -> bool:
-        """What `set_debug` was given last."""
-        return self._debug  # type: ignore[no-any-return]
-
-    def set_debug(self, enabled: bool) -> None:
-        """Switch debug mode: checks of threads and arguments, birth places of objects, slow callbacks.
-
-        The default follows ``-X dev`` and PYTHONASYNCIODEBUG. In a running loop it counts from
-        the next turn.
-        """
-        self._debug = enabled
-        self._guarded = bool(enabled) or self._closed
-        if self.is_running():
-            self._leave = True  # go on with the other kind of turn
-            self.call_soon_threadsafe(self._track_origins, enabled)
-
-    def _track_origins(self, enabled: bool) -> None:
-        if bool(enabled) == (self._origin_depth is not None):
-            return
-        if enabled:
-            self._origin_depth = sys.get_coroutine_origin_tracking_depth()
-            sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
-        else:
-            sys.set_coroutine_origin_tracking_depth(self._origin_depth or 0)
-            self._origin_depth = None
-
-    def _call_soon_guarded(
-        self, method: str, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
-    ) -> asyncio.Handle:
-        self._guard(method, callback)
-        handle = asyncio.Handle(callback, args, self, context)
-        _forget_frames(handle, 2)
-        return handle
-
-    def _guard(self, method: str, callback: object) -> None:
-        self._check_closed()
-        if not self._debug:
-            return
-        if method != "call_soon_threadsafe" and self._thread_id not in (None, threading.get_ident()):
-            raise RuntimeError(
-                "Non-thread-safe operation invoked on an event loop other than the current one"
-            )
-        errors.check_callback(callback, method)
 
     # -- the other rooms, in the order of Python's documentation ---------------------------------------------
 
@@ -613,6 +564,9 @@ class Loop(asyncio.AbstractEventLoop):
     default_exception_handler = errors.default_exception_handler
     call_exception_handler = errors.call_exception_handler
 
+    get_debug = debug.get_debug
+    set_debug = debug.set_debug
+
     subprocess_shell = spawn.subprocess_shell
     subprocess_exec = spawn.subprocess_exec
 
@@ -647,9 +601,6 @@ if "epoll" in pollers.POLLERS:
         poller_name = "epoll"
 
 
-#: How many frames debug mode keeps of the place where a coroutine was created (asyncio's number).
-ORIGIN_DEPTH = 10
-
 #: Tools time callbacks by replacing this method; the observed turn calls it.
 _STOCK_RUN = asyncio.Handle._run
 
@@ -671,14 +622,3 @@ def _stop_when_done(future: asyncio.Future[Any]) -> None:
     if not future.cancelled() and isinstance(future.exception(), (SystemExit, KeyboardInterrupt)):
         return  # it is on its way out of run_forever already; stop() would cut the next run short
     future.get_loop().stop()
-
-
-def _forget_frames(handle: asyncio.Handle, count: int) -> None:
-    """The place where a handle was made ends in our own frames, which say nothing."""
-    if handle._source_traceback:  # type: ignore[attr-defined]
-        del handle._source_traceback[-count:]  # type: ignore[attr-defined]
-
-
-def _is_debug_mode() -> bool:
-    asked = not sys.flags.ignore_environment and os.environ.get("PYTHONASYNCIODEBUG")
-    return sys.flags.dev_mode or bool(asked)

@@ -1,0 +1,93 @@
+"""Debug mode: what the loop checks and remembers for a developer, and what it costs nobody else.
+
+A loop in debug mode, and a closed one, is *guarded*: one flag that `call_soon` and its kin look at, behind
+which all the checks are. The other half of debug mode, slow callbacks, is the observed turn
+(`diagnostics/turns.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .errors import check_callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from .loop import Loop
+
+#: How many frames are kept of the place where a coroutine was created (asyncio's number).
+ORIGIN_DEPTH = 10
+
+
+def is_asked_for() -> bool:
+    """Whether ``-X dev`` or PYTHONASYNCIODEBUG ask for debug mode."""
+    asked = not sys.flags.ignore_environment and os.environ.get("PYTHONASYNCIODEBUG")
+    return sys.flags.dev_mode or bool(asked)
+
+
+def get_debug(loop: Loop) -> bool:
+    """What `set_debug` was given last."""
+    return loop._debug  # type: ignore[no-any-return]
+
+
+def set_debug(loop: Loop, enabled: bool) -> None:
+    """Switch debug mode: checks of threads and arguments, birth places of objects, slow callbacks.
+
+    The default follows ``-X dev`` and PYTHONASYNCIODEBUG. In a running loop it counts from the next turn.
+    """
+    loop._debug = enabled
+    loop._guarded = bool(enabled) or loop._closed
+    if loop.is_running():
+        loop._leave = True  # go on with the other kind of turn
+        loop.call_soon_threadsafe(track_origins, loop, enabled)
+
+
+def track_origins(loop: Loop, enabled: bool) -> None:
+    """Have coroutines remember where they were created, or restore what the interpreter did before."""
+    if bool(enabled) == (loop._origin_depth is not None):
+        return
+    if enabled:
+        loop._origin_depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
+    else:
+        sys.set_coroutine_origin_tracking_depth(loop._origin_depth or 0)
+        loop._origin_depth = None
+
+
+def guard(loop: Loop, method: str, callback: object) -> None:
+    """Raise RuntimeError for a closed loop or the wrong thread, TypeError for what *method* cannot call."""
+    loop._check_closed()
+    if not loop._debug:
+        return
+    if method != "call_soon_threadsafe" and loop._thread_id not in (None, threading.get_ident()):
+        raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
+    check_callback(callback, method)
+
+
+def guarded_handle(
+    loop: Loop, method: str, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+) -> asyncio.Handle:
+    """The stdlib's handle, which remembers where it was made: in the caller of *method*."""
+    guard(loop, method, callback)
+    return forget_frames(asyncio.Handle(callback, args, loop, context), 2)  # type: ignore[no-any-return]
+
+
+def guarded_timer(
+    loop: Loop, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+) -> asyncio.TimerHandle:
+    """The same for `call_at` and `call_later`, which are one frame further away."""
+    guard(loop, "call_at", callback)
+    return forget_frames(asyncio.TimerHandle(when, callback, args, loop, context), 3)  # type: ignore[no-any-return]
+
+
+def forget_frames(handle: Any, count: int) -> Any:
+    """*handle*, without the last *count* frames of its birth place: our own, which say nothing."""
+    if handle._source_traceback:
+        del handle._source_traceback[-count:]
+    return handle
