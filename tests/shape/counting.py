@@ -68,6 +68,8 @@ class Meter:
     def __init__(self, count_frames: bool = False) -> None:
         self.count_frames = count_frames
         self.frames: Counter[str] = Counter()
+        #: C functions that are system calls, or try one, by name.
+        self.kernel: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -84,7 +86,12 @@ class Meter:
     def _on_event(self, frame: Any, event: str, arg: object) -> None:
         if event == "call":
             self.frames[frame.f_code.co_qualname] += 1
+        elif event == "c_call" and arg.__name__ in KERNEL:
+            self.kernel[arg.__name__] += 1
 
+
+# `read` and `write` are OpenSSL's, each of which tries the socket.
+KERNEL = {"poll", "recv", "recv_into", "send", "sendmsg", "read", "write", "register", "modify", "unregister"}
 
 SIZE = 64
 WARM_UP = 20
@@ -93,7 +100,12 @@ MESSAGES = 200
 Server = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Any]
 
 
-def measure_echo(factory: Callable[[], asyncio.AbstractEventLoop], serve: Server, meter: Meter) -> None:
+def measure_echo(
+    factory: Callable[[], asyncio.AbstractEventLoop],
+    serve: Server,
+    meter: Meter,
+    dial: Callable[[Any], Any] = connect,
+) -> None:
     """Echo `MESSAGES` messages, one after the other, between start and stop of the meter.
 
     `serve(loop, on_message)` is a coroutine that returns (address, close); on_message() is for each message.
@@ -110,7 +122,7 @@ def measure_echo(factory: Callable[[], asyncio.AbstractEventLoop], serve: Server
             meter.stop()
 
     def client(address: Any) -> None:
-        with connect(address) as sock:
+        with dial(address) as sock:
             for _ in range(WARM_UP + MESSAGES):
                 sock.sendall(b"x" * SIZE)
                 assert read_exactly(sock, SIZE) == b"x" * SIZE

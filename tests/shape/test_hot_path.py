@@ -8,10 +8,11 @@ import pytest
 
 import loopkit
 from tests.shape.counting import MESSAGES, CountingLoop, CountingPoller, Meter, measure_echo
-from tests.support.net import listener, unix_pair
+from tests.support.net import connect, listener, unix_pair
+from tests.support.tls import server_context, tls_connect
 
 
-async def protocol_echo(loop, on_message):
+async def protocol_echo(loop, on_message, **options):
     transports = []
 
     class Echo(asyncio.Protocol):
@@ -23,7 +24,7 @@ async def protocol_echo(loop, on_message):
             on_message()
             self.transport.write(data)
 
-    server = await loop.create_server(Echo, "127.0.0.1", 0)
+    server = await loop.create_server(Echo, "127.0.0.1", 0, **options)
 
     async def close():
         for transport in transports:
@@ -32,6 +33,10 @@ async def protocol_echo(loop, on_message):
         await asyncio.sleep(0)
 
     return server.sockets[0].getsockname(), close
+
+
+async def tls_echo(loop, on_message):
+    return await protocol_echo(loop, on_message, ssl=server_context())
 
 
 async def buffered_echo(loop, on_message):
@@ -97,13 +102,17 @@ async def sock_echo(loop, on_message):
 # -- frames --------------------------------------------------------------------------------------------------
 
 
-def frames_per_message(serve):
-    """Frames entered on the server per message, by name; without the counter's own."""
+def measured(serve, dial=connect):
     meter = Meter(count_frames=True)
-    measure_echo(loopkit.EpollLoop, serve, meter)
+    measure_echo(loopkit.EpollLoop, serve, meter, dial)
+    return meter
+
+
+def frames_per_message(serve, dial=connect):
+    """Frames entered on the server per message, by name; without the counter's own."""
     return {
         name.rpartition(".")[2]: count / MESSAGES
-        for name, count in meter.frames.items()
+        for name, count in measured(serve, dial).frames.items()
         if not name.endswith("on_message")
     }
 
@@ -123,6 +132,11 @@ def test_a_message_costs_a_buffered_protocol_five_frames():
     }
 
 
+def test_a_message_costs_a_protocol_on_tls_three_frames():
+    frames = frames_per_message(tls_echo, tls_connect)
+    assert frames == {"on_readable": 1, "data_received": 1, "write": 1}
+
+
 # Upper bounds that hold today, on every version; what stdlib's own streams and tasks need is most of it.
 @pytest.mark.parametrize(("serve", "bound"), [(streams_echo, 21), (sock_echo, 17)])
 def test_a_message_costs_a_coroutine_few_frames(serve, bound):
@@ -140,6 +154,19 @@ def test_a_message_costs_one_poll_and_no_epoll_ctl(serve):
     assert meter.calls["epoll_ctl"] == 0
     assert meter.calls["poll(0)"] == 0
     assert meter.calls["poll"] <= MESSAGES + 1
+
+
+@pytest.mark.parametrize(
+    ("serve", "calls"),
+    [(protocol_echo, {"poll", "recv", "send"}), (streams_echo, {"poll", "recv", "send"})],
+)
+def test_a_message_costs_three_system_calls(serve, calls):
+    assert measured(serve).kernel == dict.fromkeys(calls, MESSAGES)
+
+
+def test_a_message_on_tls_costs_one_read():
+    """No second one that finds nothing: the poll, which comes anyway, says whether there is more."""
+    assert measured(tls_echo, tls_connect).kernel == dict.fromkeys(("poll", "read", "write"), MESSAGES)
 
 
 def test_a_step_of_a_task_costs_no_poll():

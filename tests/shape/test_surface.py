@@ -12,7 +12,10 @@ import pytest
 
 import loopkit
 import loopkit.pollers
-from tests.shape.source import ROOT
+from tests.shape.source import PACKAGE, ROOT, files
+
+# Named on the map as folders.
+OPTIONAL = ("loopkit.bench", "loopkit.cli")
 
 METHODS = [
     name
@@ -87,6 +90,21 @@ def test_every_public_name_is_in_the_reference():
     page = (ROOT / "docs/reference/api.md").read_text()
     documented = set(re.findall(r"\{auto(?:class|function)\} loopkit\.(\w+)", page))
     assert documented == set(loopkit.__all__)
+
+
+def test_every_source_file_is_on_the_map():
+    page = (ROOT / "docs/explanation/map-of-the-source.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
+    packages = {
+        "net/__init__.py",
+        "transports/__init__.py",
+        "processes/__init__.py",
+        "diagnostics/__init__.py",
+    }
+    there = {
+        str(path.relative_to(PACKAGE)) for name, path in files().items() if not name.startswith(OPTIONAL)
+    }
+    assert there - packages - {"__init__.py", "__main__.py"} == named
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

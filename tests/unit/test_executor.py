@@ -61,9 +61,9 @@ def test_a_service_name_is_asked_of_a_thread(loop):
 
 
 def test_a_wrong_number_raises_what_the_blocking_call_raises(loop):
-    with pytest.raises(socket.gaierror):
+    with pytest.raises((OverflowError, socket.gaierror)) as caught:
         socket.getaddrinfo("127.0.0.1", 2**80)
-    with pytest.raises(socket.gaierror):
+    with pytest.raises(caught.type):
         loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 2**80))
 
 

@@ -331,7 +331,7 @@ async def test_a_file_that_is_gone_already_is_no_error(path):
 async def test_a_stale_file_is_replaced_and_another_kind_is_not(path):
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(path)
-    server = await unix_server(path)
+    server = await unix_server(path, cleanup_socket=True)
     server.close()
     with open(path, "w"):
         pass
