@@ -4,6 +4,7 @@ import json
 import platform
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib import metadata
@@ -66,10 +67,7 @@ against stdlib asyncio's and against uvloop's. The loop under test is really the
 another loop ran in has failed, and so has a module in which the loop never ran. A test that hangs or takes
 the process down is one failed test.
 
-*Excluded* tests are those that call, replace or assert on private parts of stdlib asyncio, the same ones
-for every loop: `tests/conformance/exclusions.txt` names each with its reason, {excluded} in all.
-{inherent}*Skipped* ones skip themselves, most because they are for Windows. Stdlib asyncio's loop is
-injected like any other, so its column shows that the harness adds no failures of its own.
+{excluded}
 
 This page is written by `python -m tests.conformance --write`, which replaces the section of the interpreter
 it runs on.
@@ -93,6 +91,14 @@ def _sections(text: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.rstrip() + "\n" for part in parts}
 
 
+EXCLUDED = """\
+*Excluded* tests are those that call, replace or assert on private parts of stdlib asyncio, the same ones for
+every loop: `tests/conformance/exclusions.txt` names each with its reason, {count} in all. {inherent}*Skipped*
+ones skip themselves, most because they are for Windows. Stdlib asyncio's loop is injected like any other, so
+its column shows that the harness adds no failures of its own.
+"""
+
+
 def _introduction() -> str:
     sentences = [
         f"`{test}` is not run with the {loop} loop: {reason}. "
@@ -101,7 +107,8 @@ def _introduction() -> str:
     ]
     others = len(exclusions.inherent("uvloop"))
     sentences.append(f"{others} more are excluded for uvloop alone, where mocks do not reach a loop in C. ")
-    return INTRODUCTION.format(excluded=len(exclusions.listed()), inherent="".join(sentences))
+    excluded = EXCLUDED.format(count=len(exclusions.listed()), inherent="".join(sentences))
+    return INTRODUCTION.format(excluded=textwrap.fill(excluded, 110, break_on_hyphens=False))
 
 
 def as_markdown(scores: Sequence[ModuleScore]) -> str:
@@ -142,7 +149,10 @@ def _failures(name: str, scores: Sequence[ModuleScore]) -> list[str]:
             grouped.setdefault((module, method, _steady(reason)), []).append(case)
     if not grouped:
         return []
+    count = sum(len(cases) for cases in grouped.values())
     lines = ["", f"### Failures of {name}", ""]
+    if count > len(grouped):
+        lines += [f"{count} in all, {len(grouped)} by name: some tests run in several classes.", ""]
     for (module, method, reason), cases in grouped.items():
         name, more = (cases[0], "") if len(cases) == 1 else ("*", f" ({len(cases)} classes)")
         lines.append(f"- `{module}.{name}.{method}`{more}: {reason}")
