@@ -74,9 +74,7 @@ def _poll(loop: Loop) -> list[tuple[int, int]]:
 
 def _run(loop: Loop) -> None:
     for _ in range(len(loop._ready)):
-        handle = loop._ready.popleft()
-        if not handle.cancelled():
-            call(loop, handle)
+        call(loop, loop._ready.popleft())
 
 
 def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
@@ -85,24 +83,28 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
         if fd in tables.stale:
             continue
         if mask & plain.NOT_OUT:
-            if (handle := tables.readers.get(fd)) is not None:
-                call(loop, handle)
+            if fd in tables.readers:
+                call(loop, tables.readers[fd])
             elif mask & POLLIN or fd not in tables.writers:
                 tables.unwanted(fd)
-        if mask & plain.NOT_IN and (handle := tables.writers.get(fd)) is not None:
-            call(loop, handle)
+        if mask & plain.NOT_IN and fd in tables.writers:
+            call(loop, tables.writers[fd])
 
 
 def _fire_timers(loop: Loop) -> None:
     due = loop._timers.due
     while due:
-        handle = due.popleft()
-        if not handle.cancelled():
-            call(loop, handle)
+        call(loop, due.popleft())
 
 
 def call(loop: Loop, handle: asyncio.Handle) -> None:
-    """Make the call, and say so if it was slow."""
+    """Make the call, unless it was cancelled, and say so if it was slow.
+
+    A failed task's traceback leads to the frames of this file, and a handle to its task: none of them may
+    keep one in a variable, or the task would live on until the garbage collector comes.
+    """
+    if handle.cancelled():
+        return
     loop._current_handle = handle
     start = loop.time()
     try:
@@ -112,7 +114,6 @@ def call(loop: Loop, handle: asyncio.Handle) -> None:
             logger.warning("Executing %s took %.3f seconds", describe(handle), took)
     finally:
         loop._current_handle = None
-        # A failed task's traceback refers to this frame, and the handle to the task: no cycle, please.
         del handle
         if loop._unsent:
             loop._flush()
