@@ -10,6 +10,7 @@ exception handler that the test had not set itself. Tests that expect such a rep
 
 import asyncio
 import gc
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loops", help="comma-separated names: run only on these of the test's loops")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     # Every test ends with a full collection; what was there before the first need not be walked each time.
     gc.collect()
     gc.freeze()
@@ -55,14 +56,19 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: Any) -> dict[str,
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "new_loop" in metafunc.fixturenames:
-        chosen = _factories_for(metafunc.config, metafunc.definition)
-        metafunc.parametrize("new_loop", chosen.values(), ids=chosen.keys(), indirect=True)
+    # An async test is parametrised by pytest-asyncio, a synchronous one by the first of these it asks for.
+    if inspect.iscoroutinefunction(metafunc.function):
+        return
+    for fixture in ("new_loop", "loop_name"):
+        if fixture in metafunc.fixturenames:
+            chosen = _factories_for(metafunc.config, metafunc.definition)
+            metafunc.parametrize(fixture, chosen.values(), ids=chosen.keys(), indirect=True)
+            return
 
 
 def _factory_of(item: pytest.Item) -> LoopFactory | None:
     params = getattr(getattr(item, "callspec", None), "params", {})
-    return params.get("_asyncio_loop_factory") or params.get("new_loop")
+    return params.get("_asyncio_loop_factory") or params.get("new_loop") or params.get("loop_name")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -238,7 +238,7 @@ async def test_streams_use_replaced_methods():
         writer.write(b"hello")
         await writer.drain()
         assert calls == ["write"]
-        assert theirs.recv(10) == b"hello"
+        assert await blocking(theirs.recv, 10) == b"hello"
         writer.transport.abort()
         await asyncio.sleep(0.001)
 

@@ -82,7 +82,7 @@ async def test_takes_sockets():
     with unix_pair() as (ours, theirs):
         transport, protocol = await loop.create_unix_connection(Recorder, sock=ours)
         transport.write(b"hello")
-        assert theirs.recv(10) == b"hello"
+        assert await blocking(theirs.recv, 10) == b"hello"
         transport.close()
         await protocol.lost()
 
