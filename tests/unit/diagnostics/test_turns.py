@@ -330,6 +330,7 @@ def test_it_is_loaded_when_it_is_needed():
         """
         import sys
         loop = new_loop()
+        loop.set_debug(False)
         loop.run_until_complete(asyncio.sleep(0))
         print("loopkit.diagnostics" in sys.modules)
         loop.set_debug(True)

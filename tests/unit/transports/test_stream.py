@@ -515,23 +515,28 @@ async def test_limits_set_below_what_waits_pause_at_once(peers):
 
 
 async def test_a_protocol_that_resumes_by_writing_is_paused_again(peers):
+    loop = asyncio.get_running_loop()
+
     class Pouring(Recorder):
         rounds = 0
+
+        def pour(self):
+            here.sock.room = 0  # so that all of it has to wait, however fast the peer reads
+            loop.call_soon(setattr, here.sock, "room", None)
+            self.transport.write(b"x" * 300_000)
 
         def resume_writing(self):
             super().resume_writing()
             self.rounds += 1
             if self.rounds < 4:
-                self.transport.write(b"x" * 300_000)
+                self.pour()
 
     here = await connected(peers, Pouring())
-    here.transport.write(b"x" * 600_000)
-    reading = asyncio.ensure_future(blocking(read_exactly, here.peer, 600_000))
-    await reading
-    reading = asyncio.ensure_future(blocking(read_exactly, here.peer, 900_000))
-    assert len(await reading) == 900_000
+    here.protocol.pour()
+    assert len(await blocking(read_exactly, here.peer, 1_200_000)) == 1_200_000
+    await here.protocol.until(lambda: here.protocol.rounds == 4)
     flow = [event for event in here.protocol.events if event in ("pause", "resume")]
-    assert flow == ["pause", "resume"] * (len(flow) // 2)
+    assert flow == ["pause", "resume"] * 4
     await end(here)
 
 
