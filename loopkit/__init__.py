@@ -5,7 +5,8 @@
 
 The map of the source, from the bottom up (imports only go downwards):
 
-    handles.py timers.py wakeup.py pollers/    know nobody
+    handles.py timers.py wakeup.py late.py pollers/
+                                               know nobody
     watches.py                                 the fd table: who waits for which descriptor
     errors.py debug.py tasks.py executor.py signals.py
                                                families of loop methods

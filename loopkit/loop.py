@@ -49,20 +49,18 @@ from heapq import heappush
 from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import debug, errors, executor, pollers, signals, tasks, watches
+from . import debug, errors, executor, pollers, tasks, watches
 from .handles import Handle, TimerHandle
-from .net import connect, datagrams, serve, sockets
-from .net import sendfile as files
-from .processes import spawn
+from .late import late
+from .net import connect, serve, sockets
 from .timers import TimerHeap
-from .tls import start_tls
-from .transports import pipe
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from concurrent.futures import ThreadPoolExecutor
 
+    from .signals import SignalTable
     from .transports.stream import StreamTransport
 
 T = TypeVar("T")
@@ -132,7 +130,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._idle = True
         self._leave = self._stopping = False
         self._thread_id: int | None = None
-        self._signals: signals.SignalTable | None = None
+        self._signals: SignalTable | None = None
         self._unix_server_sockets: dict[int, int] = {}
         self._default_executor: ThreadPoolExecutor | None = None
         self._executor_shutdown_called = False
@@ -368,7 +366,8 @@ class Loop(asyncio.AbstractEventLoop):
             return
         if self._debug:
             logger.debug("Close %r", self)
-        signals.close_signals(self)
+        if self._signals is not None:
+            self._signals.close_all(self)
         self._closed = self._guarded = True
         self._ready.clear()
         self._timers.clear()
@@ -523,13 +522,13 @@ class Loop(asyncio.AbstractEventLoop):
     create_connection = connect.create_connection
     create_unix_connection = connect.create_unix_connection
     # typeshed still has reuse_address, which Python 3.11 took away
-    create_datagram_endpoint = datagrams.create_datagram_endpoint  # type: ignore[assignment]
+    create_datagram_endpoint = late("net.datagrams")
     create_server = serve.create_server
     create_unix_server = serve.create_unix_server
     connect_accepted_socket = connect.connect_accepted_socket
 
-    sendfile = files.sendfile
-    start_tls = start_tls
+    sendfile = late("net.sendfile")
+    start_tls = late("tls")
 
     add_reader = watches.add_reader
     remove_reader = watches.remove_reader
@@ -544,16 +543,16 @@ class Loop(asyncio.AbstractEventLoop):
     sock_sendto = sockets.sock_sendto
     sock_connect = sockets.sock_connect
     sock_accept = sockets.sock_accept
-    sock_sendfile = files.sock_sendfile
+    sock_sendfile = late("net.sendfile")
 
     getaddrinfo = executor.getaddrinfo
     getnameinfo = executor.getnameinfo
 
-    connect_read_pipe = pipe.connect_read_pipe
-    connect_write_pipe = pipe.connect_write_pipe
+    connect_read_pipe = late("transports.pipe")
+    connect_write_pipe = late("transports.pipe")
 
-    add_signal_handler = signals.add_signal_handler
-    remove_signal_handler = signals.remove_signal_handler
+    add_signal_handler = late("signals")
+    remove_signal_handler = late("signals")
 
     run_in_executor = executor.run_in_executor
     set_default_executor = executor.set_default_executor
@@ -567,8 +566,8 @@ class Loop(asyncio.AbstractEventLoop):
     get_debug = debug.get_debug
     set_debug = debug.set_debug
 
-    subprocess_shell = spawn.subprocess_shell
-    subprocess_exec = spawn.subprocess_exec
+    subprocess_shell = late("processes.spawn")
+    subprocess_exec = late("processes.spawn")
 
 
 class PollLoop(Loop):

@@ -41,6 +41,20 @@ class SignalTable:
         self.receiver.setblocking(False)
         self.sender.setblocking(False)
 
+    def close_all(self, loop: Loop) -> None:
+        """Remove every handler: the loop is being closed."""
+        if sys.is_finalizing():
+            warnings.warn(
+                f"Closing the loop {loop!r} on interpreter shutdown stage, skipping signal handlers removal",
+                ResourceWarning,
+                source=loop,
+                stacklevel=3,
+            )
+            self.handles.clear()
+            _retire(loop, self)
+        for sig in list(self.handles):
+            remove_signal_handler(loop, sig)
+
     def close(self) -> None:
         self.receiver.close()
         self.sender.close()
@@ -99,25 +113,6 @@ def remove_signal_handler(loop: Loop, sig: int) -> bool:
     finally:
         _retire(loop, table)
     return True
-
-
-def close_signals(loop: Loop) -> None:
-    """Remove every handler: the loop is being closed."""
-    table = loop._signals
-    if table is None:
-        return
-    if sys.is_finalizing() and table.handles:
-        warnings.warn(
-            f"Closing the loop {loop!r} on interpreter shutdown stage, skipping signal handlers removal",
-            ResourceWarning,
-            source=loop,
-            stacklevel=2,
-        )
-        table.handles.clear()
-        _retire(loop, table)
-        return
-    for sig in list(table.handles):
-        remove_signal_handler(loop, sig)
 
 
 def _retire(loop: Loop, table: SignalTable) -> None:

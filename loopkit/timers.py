@@ -16,7 +16,6 @@ is cheaper to sort: a sorted list is a heap, and what is due is its front.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
@@ -85,11 +84,13 @@ class TimerHeap:
                 self._take(heappop(heap)[2])
                 continue
             heap.sort()
-            count = bisect_left(heap, (end,))
-            crowd = heap[:count]
-            del heap[:count]
-            for _, _, handle in crowd:
+            count = 0
+            for when, _, handle in heap:
+                if when >= end:
+                    break
                 self._take(handle)
+                count += 1
+            del heap[:count]
 
     def _take(self, handle: asyncio.TimerHandle) -> None:
         handle._scheduled = False  # type: ignore[attr-defined]

@@ -14,10 +14,9 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import tls
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
-from . import addresses
+from . import addresses, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -212,6 +211,8 @@ async def connected(
     addresses.set_no_delay(sock)
     transport: asyncio.Transport
     if ssl:
+        from .. import tls
+
         try:
             transport = tls.make_transport(
                 loop,
@@ -248,12 +249,15 @@ def check_tls_arguments(ssl: Any, handshake_timeout: float | None, shutdown_time
         raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
     if shutdown_timeout is not None and not ssl:
         raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
-    tls.check_timeouts(handshake_timeout, shutdown_timeout)
+    if ssl:
+        from .. import tls
+
+        tls.check_timeouts(handshake_timeout, shutdown_timeout)
 
 
 def check_plain(sock: socket.socket) -> None:
     """Raise TypeError if *sock* does TLS by itself."""
-    if tls.is_tls_socket(sock):
+    if isinstance(sock, sockets.TLS_SOCKET):
         raise TypeError("Socket cannot be of type SSLSocket")
 
 

@@ -33,7 +33,7 @@ from os import remove
 from os import stat as os_stat
 from typing import TYPE_CHECKING, Any
 
-from .. import errors, tls
+from .. import errors
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
 from . import addresses
@@ -177,6 +177,8 @@ class Server(asyncio.Server):
             protocol = context.run(self._protocol_factory)
             extra = {"peername": address}
             if self._ssl_context is not None:
+                from .. import tls
+
                 handshake_timeout, shutdown_timeout = self._timeouts
                 tls.make_transport(
                     loop,
@@ -401,6 +403,8 @@ def _check_server_tls(ssl: Any, handshake_timeout: float | None, shutdown_timeou
         raise TypeError("ssl argument must be an SSLContext or None")
     check_tls_arguments(ssl is not None, handshake_timeout, shutdown_timeout)
     if ssl is not None:
+        from .. import tls
+
         tls.check_context(ssl)
 
 

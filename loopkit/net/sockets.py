@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,13 @@ from .addresses import ensure_resolved
 
 if TYPE_CHECKING:
     from ..loop import Loop
+
+try:
+    import ssl
+except ImportError:  # a Python that was built without it can do everything else
+    TLS_SOCKET: tuple[type, ...] = ()
+else:
+    TLS_SOCKET = (ssl.SSLSocket,)
 
 AGAIN = (BlockingIOError, InterruptedError)
 
@@ -36,7 +42,7 @@ KNOCK = (0.001, 0.1)
 
 async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
     """Receive at most *nbytes* bytes; ``b""`` at the end of the stream. Raises what ``sock.recv`` raises."""
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     # fast: no failing recv on a socket that was found empty; see performance.md#drained-sockets
     if (fd := sock.fileno()) in loop._watches.drained and nbytes:
@@ -54,7 +60,7 @@ async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
 
 async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
     """Receive into the writable buffer *buf*; the number of bytes. Raises what ``sock.recv_into`` raises."""
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     # fast: as in sock_recv; see performance.md#drained-sockets
     if (fd := sock.fileno()) in loop._watches.drained and len(buf):
@@ -75,7 +81,7 @@ async def sock_recvfrom(loop: Loop, sock: socket.socket, bufsize: int) -> tuple[
 
     Raises what ``sock.recvfrom`` raises.
     """
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     while True:
         try:
@@ -89,7 +95,7 @@ async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: 
 
     Raises what ``sock.recvfrom_into`` raises.
     """
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     nbytes = nbytes or len(buf)
     while True:
@@ -101,7 +107,7 @@ async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: 
 
 async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
     """Send all of *data*. Raises what ``sock.send`` raises; how much was sent is then unknown."""
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     try:
         sent = sock.send(data)
@@ -120,7 +126,7 @@ async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
 
 async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) -> int:
     """Send a datagram to *address*; the number of bytes sent. Raises what ``sock.sendto`` raises."""
-    if loop._debug or isinstance(sock, ssl.SSLSocket):
+    if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
     while True:
         try:
@@ -170,7 +176,7 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
 
 def check(loop: Loop, sock: socket.socket) -> None:
     """Raise TypeError for a TLS socket; in debug mode ValueError for one that may block."""
-    if isinstance(sock, ssl.SSLSocket):
+    if isinstance(sock, TLS_SOCKET):
         raise TypeError("Socket cannot be of type SSLSocket")
     if loop._debug and sock.gettimeout() != 0:
         raise ValueError("the socket must be non-blocking")

@@ -25,30 +25,30 @@ from __future__ import annotations
 
 import os
 import select as kernel  # our own submodule will take the plain name
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .busy import BusyPoller
 from .poll import PollPoller
 from .select import SelectPoller
 
-if TYPE_CHECKING:
+__all__ = ["POLLERS", "BusyPoller", "PollPoller", "SelectPoller", "best", "named"]
+
+if TYPE_CHECKING:  # a Protocol takes longer to make than all the pollers to load
     from collections.abc import Container
+    from typing import Protocol
 
-__all__ = ["POLLERS", "BusyPoller", "PollPoller", "Poller", "SelectPoller", "best", "named"]
+    class Poller(Protocol):
+        """What the loop needs of a poller; the module's docstring says what each member does."""
 
+        name: str
+        limit: int | None
 
-class Poller(Protocol):
-    """What the loop needs of a poller; the module's docstring says what each member does."""
-
-    name: str
-    limit: int | None
-
-    def __init__(self, owned: Container[int]) -> None: ...
-    def poll(self, timeout: float | None, /) -> list[tuple[int, int]]: ...
-    def register(self, fd: int, mask: int, /) -> None: ...
-    def modify(self, fd: int, mask: int, /) -> None: ...
-    def unregister(self, fd: int, /) -> None: ...
-    def close(self) -> None: ...
+        def __init__(self, owned: Container[int]) -> None: ...
+        def poll(self, timeout: float | None, /) -> list[tuple[int, int]]: ...
+        def register(self, fd: int, mask: int, /) -> None: ...
+        def modify(self, fd: int, mask: int, /) -> None: ...
+        def unregister(self, fd: int, /) -> None: ...
+        def close(self) -> None: ...
 
 
 #: Every poller this platform has, best first.

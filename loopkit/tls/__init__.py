@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .contexts import Settings, check_context, check_timeouts, is_drivable, is_tls_socket
+from .contexts import Settings, check_context, check_timeouts, is_drivable
 from .memory import over_socket
 from .transport import SSLTransport
 from .upgrade import start_tls
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
 
-__all__ = ["check_context", "check_timeouts", "is_tls_socket", "make_transport", "start_tls"]
+__all__ = ["check_context", "check_timeouts", "make_transport", "start_tls"]
 
 
 def make_transport(

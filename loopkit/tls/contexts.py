@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     import socket
 
 
-def is_tls_socket(sock: socket.socket) -> bool:
-    """Whether *sock* does TLS by itself."""
-    return HAS_SSL and isinstance(sock, ssl.SSLSocket)
-
-
 def check_context(context: Any) -> None:
     """Raise TypeError unless *context* can make TLS connections, RuntimeError if this Python cannot."""
     if not HAS_SSL:

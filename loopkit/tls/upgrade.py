@@ -98,7 +98,8 @@ class UpgradedSSLTransport(SSLTransport):
     def begin(self) -> None:
         """Shake hands as soon as the clear text is sent."""
         beneath = self._beneath
-        beneath.pause_reading()
+        # Out of the poller: what it reports in a turn must not be read before who awaits us has resumed.
+        self._loop._watches.unwatch_read(self._fd)
         beneath._paused = False
         # Pausing and resuming the old transport still means this connection.
         beneath._reader = self._reader
