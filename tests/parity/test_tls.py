@@ -761,7 +761,7 @@ async def test_a_server_aborts_handshakes_too():
 async def test_client_certificates(version):
     context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED
-    authority("ours").configure_trust(context)
+    authority().configure_trust(context)
     with_certificate = client_context(version)
     certificate("alice@test").configure_cert(with_certificate)
 
@@ -937,7 +937,7 @@ async def test_a_context_with_a_will_of_its_own_is_asked():
             return super().wrap_bio(*args, **kwargs)
 
     client, server = Careful(ssl.PROTOCOL_TLS_CLIENT), Careful(ssl.PROTOCOL_TLS_SERVER)
-    authority("ours").configure_trust(client)
+    authority().configure_trust(client)
     certificate().configure_cert(server)
     async with Serving(Echo, server) as here, connected(here.address, context=client) as protocol:
         protocol.transport.write(b"hello")
@@ -967,7 +967,7 @@ async def test_an_accepted_socket_needs_a_context():
 @pytest.mark.parametrize("seconds", [0, -1])
 @pytest.mark.loops(*OURS)
 async def test_timeouts_are_positive(name, seconds):
-    """asyncio forgets the socket that it has made, and tells of a server's timeouts only when somebody comes."""
+    """asyncio forgets to close the socket it has made."""
     with serving(lambda sock: sock.recv(1)) as address:
         with pytest.raises(ValueError, match=f"{name} should be a positive number, got {seconds}"):
             async with connected(address, **{name: seconds}):

@@ -2,9 +2,9 @@
 
 import contextlib
 import datetime
-import functools
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,18 +14,30 @@ from tests.support.net import connect, serving
 
 NAME = "server.test"
 
+LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
 
-@functools.cache
-def authority(name: str) -> trustme.CA:
+
+_authorities: dict[str, trustme.CA] = {}
+_certificates: dict[tuple[str, str, bool], trustme.LeafCert] = {}
+_making = threading.RLock()  # blocking peers ask in threads of their own
+
+
+def authority(name: str = "ours") -> trustme.CA:
     """A certificate authority. Clients of this module trust the one called "ours"."""
-    return trustme.CA(organization_name=name)
+    with _making:
+        if name not in _authorities:
+            _authorities[name] = trustme.CA(organization_name=name)
+        return _authorities[name]
 
 
-@functools.cache
 def certificate(name: str = NAME, by: str = "ours", expired: bool = False) -> trustme.LeafCert:
     """A certificate for a host name, or for a person (a name with an "@")."""
-    long_ago = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
-    return authority(by).issue_cert(name, not_before=long_ago, not_after=long_ago if expired else None)
+    with _making:
+        key = name, by, expired
+        if key not in _certificates:
+            end = LONG_AGO if expired else None
+            _certificates[key] = authority(by).issue_cert(name, not_before=LONG_AGO, not_after=end)
+        return _certificates[key]
 
 
 def server_context(**which: Any) -> ssl.SSLContext:
@@ -38,7 +50,7 @@ def server_context(**which: Any) -> ssl.SSLContext:
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
     """A new context that trusts our authority; of one TLS version only, if that is given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority("ours").configure_trust(context)
+    authority().configure_trust(context)
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
