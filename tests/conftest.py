@@ -1,11 +1,13 @@
 """Which loops a test runs on, and what it must not leave behind.
 
-Every async test runs once per loop (`tests/support/loops.py`); every synchronous test that asks for `new_loop` too.
-Under `tests/parity` those are stdlib asyncio, uvloop and all loopkit loops, elsewhere the loopkit loops.
+Every async test runs once per loop (`tests/support/loops.py`), and so does every synchronous one that asks
+for `new_loop` (or, when it starts programs of its own, for `loop_name`). Under `tests/parity` the loops are
+stdlib asyncio, uvloop and all of loopkit's, elsewhere loopkit's.
 
-A test fails when it leaves open descriptors, threads, tasks or child processes, or when something was reported to an
-exception handler that the test had not set itself. Tests that expect such a report say so: with the fixture `reports`
-(a handler that collects contexts) or `asyncio_log` (the records of asyncio's logger), or with the marker `leaks`.
+A test fails when it leaves open descriptors, threads, tasks or child processes, or when something was
+reported to an exception handler that the test had not set itself. Tests that expect such a report say so:
+with the fixture `reports` (a handler that collects contexts) or `asyncio_log` (the records of asyncio's
+logger), or with the marker `leaks`.
 """
 
 import asyncio
@@ -38,7 +40,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
-# --- which loops -----------------------------------------------------------------------------------------------------
+# --- which loops --------------------------------------------------------------------------------------------
 
 
 def _factories_for(config: pytest.Config, definition: Any) -> dict[str, LoopFactory]:
@@ -98,7 +100,7 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def new_loop(request: pytest.FixtureRequest) -> Iterator[LoopFactory]:
-    """A function that makes a loop, for tests that run, stop and close loops themselves. Closes what they left open."""
+    """A function that makes a loop, for tests that run, stop and close loops themselves."""
     made = []
 
     def make() -> asyncio.AbstractEventLoop:
@@ -112,7 +114,7 @@ def new_loop(request: pytest.FixtureRequest) -> Iterator[LoopFactory]:
             loop.close()
 
 
-# --- what is reported ------------------------------------------------------------------------------------------------
+# --- what is reported ---------------------------------------------------------------------------------------
 
 
 class Reports(list[dict[str, Any]]):
@@ -147,11 +149,11 @@ class _Records(logging.Handler):
 
 @pytest.fixture
 def asyncio_log(_leak_guard: _Records) -> list[logging.LogRecord]:
-    """Warnings and errors that asyncio's logger received so far; the test that asks for them may cause any."""
+    """Warnings and errors that asyncio's logger received so far; who asks for them may cause any."""
     return _leak_guard.records
 
 
-# --- what is left behind ---------------------------------------------------------------------------------------------
+# --- what is left behind ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +209,7 @@ def _check_tasks(item: pytest.Function, runner: asyncio.Runner) -> None:
         return
 
     async def settle() -> set[asyncio.Task[Any]]:
-        # Two turns for connection_lost and its kind, which a close() in the last line of the test has scheduled.
+        # Two turns for connection_lost and its kind, which a close() in the test's last line has scheduled.
         for _ in range(2):
             await asyncio.sleep(0)
         others = asyncio.all_tasks() - {asyncio.current_task()}

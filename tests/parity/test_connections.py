@@ -402,7 +402,7 @@ async def test_closing_in_eof_received(pair, open_on):
 
 
 async def test_aborting_another_connection_whose_data_is_waiting(open_on):
-    """Both are readable in one turn; the first ends the second, which must then hear of nothing but its end."""
+    """Both are readable in one turn; the first ends the second, which then hears of nothing but its end."""
     with unix_pair() as (one, one_peer), unix_pair() as (two, two_peer):
 
         class Rival(Recorder):

@@ -136,7 +136,7 @@ def test_a_reader_sees_the_end_of_the_stream(new_loop):
     for pair in (unix_pair, tcp_pair):
         with pair() as (ours, theirs):
             got = []
-            loop.add_reader(ours, lambda: (got.append(ours.recv(10)), loop.stop()))
+            loop.add_reader(ours, lambda got=got, ours=ours: (got.append(ours.recv(10)), loop.stop()))
             theirs.close()
             loop.run_forever()
             loop.remove_reader(ours)
@@ -177,13 +177,13 @@ def test_pipes_can_be_watched(new_loop):
 
 
 def test_the_same_number_for_a_new_socket_is_watched_anew(new_loop):
-    """A descriptor closed behind the loop's back leaves the kernel's table; its number comes back as something else."""
+    """A closed descriptor leaves the kernel's table; its number comes back as something else."""
     loop = new_loop()
     for _ in range(3):
         with unix_pair() as (ours, theirs):
             got = []
             theirs.send(b"x")
-            loop.add_reader(ours, lambda: got.append(ours.recv(1)))
+            loop.add_reader(ours, lambda got=got, ours=ours: got.append(ours.recv(1)))
             run(loop)
             loop.remove_reader(ours)
             assert got == [b"x"]

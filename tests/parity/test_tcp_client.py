@@ -265,7 +265,7 @@ async def test_happy_eyeballs_can_be_cancelled(monkeypatch):
 async def test_addresses_are_interleaved_by_family(monkeypatch, options, expected):
     loop = asyncio.get_running_loop()
     ports = [free_port() for _ in range(4)]
-    # Two of the one family, then two of the other; all refuse. The order of the errors is that of the attempts.
+    # Two of one family, then two of the other; all refuse. The order of the errors is that of the attempts.
     addresses = [
         ("127.0.0.1", ports[0]),
         ("127.0.0.1", ports[1]),

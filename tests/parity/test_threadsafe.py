@@ -99,14 +99,25 @@ def test_from_the_loops_own_thread_it_is_call_soon(new_loop):
 def test_a_signal_handler_wakes_the_loop_that_sleeps_below_it(new_loop):
     """The handler runs in the loop's own thread while that sits in poll: it must be woken all the same."""
     loop = new_loop()
-    previous = signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(loop.stop))
-    thread = threading.Thread(target=lambda: signal.raise_signal(signal.SIGUSR1))
+    woken = threading.Event()
+    previous = signal.signal(
+        signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(lambda: (woken.set(), loop.stop()))
+    )
+    main_thread = threading.get_ident()
+
+    def send():
+        # Again and again: a signal that comes just before the system call does not interrupt it.
+        while not woken.wait(0.01):
+            signal.pthread_kill(main_thread, signal.SIGUSR1)
+
+    thread = threading.Thread(target=send)
     try:
         loop.call_soon(thread.start)
         loop.run_forever()
     finally:
-        signal.signal(signal.SIGUSR1, previous)
+        woken.set()
         thread.join()
+        signal.signal(signal.SIGUSR1, previous)
 
 
 def test_run_coroutine_threadsafe_brings_the_result_back(new_loop):

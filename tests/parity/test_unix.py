@@ -7,19 +7,13 @@ import sys
 
 import pytest
 
-from tests.support.net import blocking, connect, echo, read_exactly, serving, tcp_pair, unix_pair
+from tests.support.net import blocking, connect, echo, serving, talk, tcp_pair, unix_pair
 from tests.support.protocols import Echo, Recorder
 
 
 @pytest.fixture
 def path(tmp_path):
     return str(tmp_path / "socket")
-
-
-def talk(path, message=b"hello"):
-    with connect(path) as sock:
-        sock.sendall(message)
-        return read_exactly(sock, len(message))
 
 
 async def close(server):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-# How long a thread that was told to end may take to do so, in seconds. Nobody waits this long unless it leaks.
+# Seconds that a thread which was told to end may take to do so. Nobody waits this long unless it leaks.
 GRACE = 5.0
 
 

@@ -8,7 +8,7 @@ import uvloop
 
 import loopkit
 
-# libuv opens its process-wide signal pipe with the first loop and keeps it: no leak of the test that comes first.
+# libuv opens its process-wide signal pipe with the first loop and keeps it: not a leak of the first test.
 uvloop.new_event_loop().close()
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -26,7 +26,7 @@ THEIRS: dict[str, LoopFactory] = {
 
 
 def factories(parity: bool) -> dict[str, LoopFactory]:
-    """Name -> factory of the loops for one test: loopkit's own, and for a parity test the two it is measured by.
+    """Name -> factory of the loops for one test: loopkit's own, and for parity the two it is measured by.
 
     `LOOPKIT_POLLER` in the environment leaves that one loopkit loop only.
     """

@@ -1,6 +1,7 @@
 """Real peers for the code under test: connected sockets, blocking servers in threads, ports.
 
-Every socket made here has a timeout, so that a peer which is never answered fails its test and ends its thread.
+Every socket made here has a timeout, so that a peer which is never answered fails its test and ends its
+thread.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ def listener(family: int = socket.AF_INET, backlog: int = 100) -> socket.socket:
 
 @contextlib.contextmanager
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected TCP sockets: a non-blocking one for the loop, a blocking one with a timeout for the test."""
+    """Two connected TCP sockets: a non-blocking one for the loop, a blocking one for the test."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         theirs = socket.create_connection(server.getsockname(), timeout=PATIENCE)
         ours, _ = server.accept()
@@ -97,6 +98,13 @@ def read_all(sock: socket.socket) -> bytes:
     return bytes(data)
 
 
+def talk(address: Any, message: bytes = b"hello") -> bytes:
+    """Connect, send the message, read as many bytes, close."""
+    with connect(address) as sock:
+        sock.sendall(message)
+        return read_exactly(sock, len(message))
+
+
 def reset(sock: socket.socket) -> None:
     """Close a TCP socket so that the peer sees ECONNRESET, not the end of the stream."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -147,7 +155,7 @@ async def blocking(func: Callable[..., T], *args: Any) -> T:
 def serving(
     handler: Callable[[socket.socket], None], family: int = socket.AF_INET, path: Any = None
 ) -> Iterator[Any]:
-    """A real blocking server in threads; gives its address. `handler(sock)` runs once per connection, in a thread.
+    """A real blocking server in threads; gives its address. `handler(sock)` runs in a thread per connection.
 
     Leaving the block closes the listener and waits for the handlers.
     """

@@ -1,4 +1,4 @@
-"""Whole programs in a child process: for what cannot be tried inside the test process (fork, Ctrl-C, exit)."""
+"""Whole programs in a child process, for what cannot be tried inside the test process: fork, Ctrl-C, exit."""
 
 import os
 import subprocess
@@ -17,7 +17,11 @@ def start_program(loop_name: str, code: str, **popen: object) -> "subprocess.Pop
 
     Its output arrives unbuffered on pipes; the caller waits for it and closes it (it is a context manager).
     """
-    prelude = f"import asyncio\nfrom tests.support.loops import OURS, THEIRS\nnew_loop = {{**OURS, **THEIRS}}[{loop_name!r}]\n"
+    prelude = f"""
+import asyncio
+from tests.support.loops import OURS, THEIRS
+new_loop = {{**OURS, **THEIRS}}[{loop_name!r}]
+"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     environment.pop("PYTHONDEVMODE", None)
     return subprocess.Popen(
