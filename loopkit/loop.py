@@ -222,6 +222,8 @@ class Loop(asyncio.AbstractEventLoop):
                     timeout = timers.next() if heap else None
                     if timeout is not None:
                         timeout = min(max(timeout - clock(), 0), LONGEST_POLL)
+                if unsent:
+                    self._flush()  # a signal handler has written, between two callbacks
                 self._idle = True
                 events = tables.poll(timeout)
                 self._idle = False
