@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..transports.datagram import DatagramTransport
 from ..watches import ensure_no_transport
 from . import addresses
-from .serve import remove_stale
+from .listen import remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,28 +18,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import itertools
 import os
 import socket
-import stat
 import sys
 from asyncio.log import logger
 from asyncio.trsock import TransportSocket
-from collections.abc import Callable, Iterable
 from contextvars import copy_context
-
-# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import remove
-from os import stat as os_stat
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
-from . import addresses
+from . import addresses, listen
 from .connect import check_plain, check_tls_arguments, check_unix_stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..loop import Loop
     from ..transports.base import SocketTransport
 
@@ -222,7 +217,7 @@ class Server(asyncio.Server):
         if sockets is None:
             return
         for sock in sockets:
-            stop_listening(self._loop, sock)
+            listen.stop_listening(self._loop, sock)
         self._serving = False
         if self._serving_forever is not None and not self._serving_forever.done():
             self._serving_forever.cancel()
@@ -273,26 +268,6 @@ class _Listener:
 LISTENER = _Listener()
 
 
-def stop_listening(loop: Loop, sock: socket.socket) -> None:
-    """Take *sock* out of the poller, close it, and remove the file of a Unix socket that we made."""
-    inode = loop._unix_server_sockets.pop(sock.fileno(), None)
-    path = sock.getsockname() if inode is not None else None
-    if not loop.is_closed():
-        loop._watches.forget(sock.fileno())
-        loop._watches.owners.pop(sock.fileno(), None)
-    sock.close()
-    if path is None:
-        return
-    try:
-        # Somebody may have bound the path anew: that file is not ours.
-        if os_stat(path).st_ino == inode:
-            remove(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        logger.error("Unable to clean up listening UNIX socket %r: %r", path, exc)
-
-
 async def create_server(
     loop: Loop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -322,8 +297,8 @@ async def create_server(
     if host is not None or port is not None:
         if sock is not None:
             raise ValueError("host/port and sock can not be specified at the same time")
-        infos = await _resolve_hosts(loop, host, port, family, flags)
-        sockets = _bind(loop, infos, reuse_address in (None, True), reuse_port, keep_alive)
+        infos = await listen.resolve_hosts(loop, host, port, family, flags)
+        sockets = listen.bind(loop, infos, reuse_address in (None, True), reuse_port, keep_alive)
     else:
         if sock is None:
             raise ValueError("Neither host/port nor sock were specified")
@@ -363,20 +338,15 @@ async def create_unix_server(
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
-        sock = _bind_unix(os.fspath(path), mode)
+        sock = listen.bind_unix(os.fspath(path), mode)
     else:
         if sock is None:
             raise ValueError("path was not specified, and no sock specified")
         check_unix_stream(sock)
         if mode is not None:
             raise ValueError("mode can only be specified together with path")
-    if cleanup_socket:
-        name = sock.getsockname()
-        if is_file(name):
-            try:
-                loop._unix_server_sockets[sock.fileno()] = os_stat(name).st_ino
-            except FileNotFoundError:
-                pass
+    if cleanup_socket and (inode := listen.inode(sock)) is not None:
+        loop._unix_server_sockets[sock.fileno()] = inode
     sock.setblocking(False)
     server = Server(loop, [sock], protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
     return await _started(loop, server, start_serving)
@@ -406,117 +376,3 @@ def _check_server_tls(ssl: Any, handshake_timeout: float | None, shutdown_timeou
         from .. import tls
 
         tls.check_context(ssl)
-
-
-async def _resolve_hosts(
-    loop: Loop, host: str | Iterable[str] | None, port: int | str | None, family: int, flags: int
-) -> set[addresses.AddrInfo]:
-    hosts: list[Any]
-    if host == "":
-        hosts = [None]
-    elif isinstance(host, (str, bytes)) or not isinstance(host, Iterable):
-        hosts = [host]
-    else:
-        hosts = list(host)
-    answers = await asyncio.gather(
-        *(addresses.ensure_resolved(loop, (name, port), family=family, flags=flags) for name in hosts)
-    )
-    for name, infos in zip(hosts, answers, strict=True):
-        if not infos:
-            raise OSError(f"getaddrinfo({name!r}) returned empty list")
-    return set(itertools.chain.from_iterable(answers))
-
-
-def _bind(
-    loop: Loop,
-    infos: Iterable[addresses.AddrInfo],
-    reuse_address: bool,
-    reuse_port: bool | None,
-    keep_alive: bool | None,
-) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    infos = list(infos)
-    try:
-        for family, kind, proto, _, address in infos:
-            try:
-                sock = socket.socket(family, kind, proto)
-            except OSError:
-                # A combination the system does not have (no IPv6, say).
-                if loop._debug:
-                    logger.warning(
-                        "create_server() failed to create socket.socket(%r, %r, %r)",
-                        family,
-                        kind,
-                        proto,
-                        exc_info=True,
-                    )
-                continue
-            sockets.append(sock)
-            if reuse_address:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
-            if reuse_port and family in (socket.AF_INET, socket.AF_INET6):
-                addresses.set_reuse_port(sock)
-            if keep_alive:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
-            if family == socket.AF_INET6:
-                # Linux would listen on both families, and the IPv4 socket of the same server would be "in
-                # use".
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
-            try:
-                sock.bind(address)
-            except OSError as exc:
-                message = f"error while attempting to bind on address {address!r}: {_reason(exc)}"
-                if exc.errno == errno.EADDRNOTAVAIL and sys.version_info >= (3, 13):
-                    sockets.pop().close()  # the family exists but is not enabled
-                    if loop._debug:
-                        logger.warning(message)
-                    continue
-                raise OSError(exc.errno, message) from None
-        if not sockets:
-            raise OSError(f"could not bind on any address out of {[info[4] for info in infos]!r}")
-    except BaseException:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
-
-
-def _reason(exc: OSError) -> str:
-    return str(exc).lower() if sys.version_info >= (3, 13) else str(exc.strerror).lower()
-
-
-def _bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        remove_stale(path)
-        if mode is not None and is_file(path):
-            os.fchmod(sock.fileno(), mode)  # before bind: the file is never there with other bits
-        sock.bind(path)
-    except OSError as exc:
-        sock.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
-        raise
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def is_file(name: str | bytes) -> bool:
-    """Whether a Unix socket name is a path, and not abstract or empty."""
-    return bool(name) and name[0] not in (0, "\x00")
-
-
-def remove_stale(path: str | bytes) -> None:
-    """Remove the socket file that an earlier server left at *path*."""
-    if not is_file(path):
-        return
-    try:
-        if stat.S_ISSOCK(os_stat(path).st_mode):
-            remove(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        # The directory may allow to create a socket and not to list; bind will tell.
-        logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)
