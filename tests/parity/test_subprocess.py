@@ -397,14 +397,14 @@ async def test_directory_and_environment(tmp_path):
 async def test_a_new_session():
     process = await asyncio.create_subprocess_exec("cat", stdin=PIPE, start_new_session=True)
     assert os.getsid(process.pid) == process.pid
-    await process.communicate()
+    await process.communicate(b"")
 
 
 @pytest.mark.uvloop_differs(reason="refuses the keyword")
 async def test_a_process_group():
     process = await asyncio.create_subprocess_exec("cat", stdin=PIPE, process_group=0)
     assert os.getpgid(process.pid) == process.pid
-    await process.communicate()
+    await process.communicate(b"")
 
 
 @pytest.mark.uvloop_differs(reason="refuses the keyword")
