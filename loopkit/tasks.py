@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
+from asyncio import Future, Task
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +24,7 @@ TaskFactory = Callable[..., "asyncio.Future[Any]"]
 
 def create_future(loop: Loop) -> asyncio.Future[Any]:
     """A new `asyncio.Future` attached to this loop."""
-    return asyncio.Future(loop=loop)
+    return Future(loop=loop)
 
 
 def set_task_factory(loop: Loop, factory: TaskFactory | None) -> None:
@@ -48,13 +49,15 @@ def _create_task_311(
 
     Raises RuntimeError if the loop is closed.
     """
-    loop._check_closed()
+    if loop._guarded:
+        loop._check_closed()
     if loop._task_factory is None:
-        return _own(asyncio.Task(coro, loop=loop, name=name, context=context))
+        task = Task(coro, loop=loop, name=name, context=context)
+        return _own(task) if loop._debug else task
     kwargs = {} if context is None else {"context": context}
-    task: Any = loop._task_factory(loop, coro, **kwargs)
-    _set_name(task, name)
-    return task  # type: ignore[no-any-return]
+    made: Any = loop._task_factory(loop, coro, **kwargs)
+    _set_name(made, name)
+    return made  # type: ignore[no-any-return]
 
 
 def _create_task_3133(loop: Loop, coro: Coroutine[Any, Any, T], **kwargs: Any) -> asyncio.Task[T]:
@@ -62,10 +65,12 @@ def _create_task_3133(loop: Loop, coro: Coroutine[Any, Any, T], **kwargs: Any) -
 
     Raises RuntimeError if the loop is closed.
     """
-    loop._check_closed()
+    if loop._guarded:
+        loop._check_closed()
     if loop._task_factory is not None:
         return loop._task_factory(loop, coro, **kwargs)  # type: ignore[return-value]
-    return _own(asyncio.Task(coro, loop=loop, **kwargs))
+    task = Task(coro, loop=loop, **kwargs)
+    return _own(task) if loop._debug else task
 
 
 def _create_task_3134(
@@ -80,14 +85,16 @@ def _create_task_3134(
 
     Raises RuntimeError if the loop is closed.
     """
-    loop._check_closed()
+    if loop._guarded:
+        loop._check_closed()
     if loop._task_factory is None:
-        return _own(asyncio.Task(coro, loop=loop, name=name, context=context, **kwargs))
+        task = Task(coro, loop=loop, name=name, context=context, **kwargs)
+        return _own(task) if loop._debug else task
     if context is not None:
         kwargs["context"] = context
-    task: Any = loop._task_factory(loop, coro, **kwargs)
-    _set_name(task, name)
-    return task  # type: ignore[no-any-return]
+    made: Any = loop._task_factory(loop, coro, **kwargs)
+    _set_name(made, name)
+    return made  # type: ignore[no-any-return]
 
 
 def _own(task: asyncio.Task[T]) -> asyncio.Task[T]:
