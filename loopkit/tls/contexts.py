@@ -20,6 +20,8 @@ of certificates and names are the context's, always.
 
 from __future__ import annotations
 
+import errno
+import os
 from asyncio import constants
 from typing import TYPE_CHECKING, Any
 
@@ -112,3 +114,17 @@ def open_connection(sock: socket.socket, settings: Settings) -> tuple[ssl.SSLObj
     connection = context._wrap_socket(sock, settings.server_side, hostname, owner=face)
     face._sslobj = connection  # type: ignore[attr-defined]
     return face, connection
+
+
+def true_error(exc: BaseException, sock: socket.socket) -> BaseException:
+    """*exc*, raised by a read or a write, or the ConnectionResetError that it stands for.
+
+    Python 3.11 and 3.12 turn every error of the socket into the end of the stream, though one without
+    OpenSSL's reason; with OpenSSL 1.1 the real end has none either. A reset socket has no peer any more.
+    """
+    if isinstance(exc, ssl.SSLEOFError) and not exc.reason:
+        try:
+            sock.getpeername()
+        except OSError:
+            return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return exc

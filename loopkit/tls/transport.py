@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 from ..transports.base import LOST_WRITES_BEFORE_WARNING
 from ..transports.flow import KIB
 from ..transports.stream import Buffer, StreamTransport
-from .contexts import open_connection, ssl
+from .contexts import open_connection, ssl, true_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -302,7 +302,9 @@ class SSLTransport(StreamTransport):
             self._read_stalled = True
             self._loop._watches.rest_read(self._fd)
             self._watch_write()
-        elif isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return
+        exc = true_error(exc, self._sock)
+        if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             self._on_eof()
         else:
             self._fatal_error(exc, "Fatal error on SSL protocol")
@@ -387,7 +389,7 @@ class SSLTransport(StreamTransport):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            self._fatal_error(exc, "Fatal write error on SSL protocol")
+            self._fatal_error(true_error(exc, self._sock), "Fatal write error on SSL protocol")
         return 0
 
     def _watch_write(self) -> None:
@@ -504,14 +506,12 @@ class SSLTransport(StreamTransport):
             return
         except (SystemExit, KeyboardInterrupt):
             raise
-        except ssl.SSLEOFError:
-            is_over = True
         except BaseException as exc:
-            error = exc
+            error = true_error(exc, self._sock)
+            is_over = is_over or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
         if is_over:
-            # An answer that cannot be delivered any more is nobody's loss.
             self._hear_goodbye()
-            error = None
+            error = None  # an answer that cannot be delivered any more is nobody's loss
         elif getattr(error, "reason", None) == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
             error = None  # it came since we looked
         if error is not None:
@@ -527,8 +527,6 @@ class SSLTransport(StreamTransport):
                     return True
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return True
         return False
 
     def _lose(self, exc: BaseException | None) -> None:

@@ -629,6 +629,7 @@ async def test_the_awaiting_coroutine_resumes_before_the_first_data(version):
     assert events == ["made", "resumed", "data"]
 
 
+@pytest.mark.loops("asyncio", *OURS)  # uvloop may leave such a peer waiting
 @pytest.mark.parametrize(
     ("which", "reason"),
     [
@@ -646,6 +647,7 @@ async def test_a_wrong_certificate_is_refused(which, reason, version):
                 pass
 
 
+@pytest.mark.loops("asyncio", *OURS)  # uvloop may leave such a peer waiting
 async def test_true_means_the_system_s_authorities():
     with tls_serving(echo) as address:
         with pytest.raises(ssl.SSLCertVerificationError):
