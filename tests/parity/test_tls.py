@@ -409,16 +409,19 @@ async def test_the_peers_close_notify_is_the_end_of_the_stream():
 async def test_the_end_of_the_stream_without_close_notify_is_no_error():
     def vanish(address):
         with tls_connect(address) as sock:
+            sock.recv(1)
             sock.sendall(b"bye")
             sock.shutdown(socket.SHUT_WR)  # of the socket: from here on TLS is out of it
-            read_all(sock)  # to close it with something unread would be a reset
+            return read_all(sock)
 
     async with Serving() as here:
-        await blocking(vanish, here.address)
+        client = asyncio.ensure_future(blocking(vanish, here.address))
         protocol = await here.first()
+        protocol.transport.write(b".")
         assert await protocol.lost() is None
         assert protocol.data == b"bye"
         assert protocol.events[-2:] == ["eof", "lost"]
+        assert await client == b""  # no alert, and no close_notify either
 
 
 @pytest.mark.parametrize("ending", ["close_notify", "end of stream"])
