@@ -38,7 +38,9 @@ def code(page: Path) -> list[tuple[str, str, str]]:
         if kind == "text":
             text = ""
         if kind == "{toctree}":
-            text = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
+            # The Chinese one has the Chinese pages of a folder beside the English ones.
+            entries = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
+            text = "\n".join(sorted(set(entries.splitlines())))
         blocks.append((kind, argument.replace("../", ""), text.replace("../", "")))
     return blocks
 
