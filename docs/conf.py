@@ -27,8 +27,6 @@ exclude_patterns = ["_build"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-# A folder may have no page yet: the Chinese how-to begins with the pages that have been written.
-suppress_warnings = ["toc.empty_glob"]
 
 nitpicky = True
 # No inventories are fetched, so that the build needs no network: only loopkit's own names can be resolved.

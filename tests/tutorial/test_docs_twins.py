@@ -38,9 +38,9 @@ def code(page: Path) -> list[tuple[str, str, str]]:
         if kind == "text":
             text = ""
         if kind == "{toctree}":
-            # The Chinese one has the Chinese pages of a folder beside the English ones.
-            entries = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
-            text = "\n".join(sorted(set(entries.splitlines())))
+            # The Chinese one also takes the Chinese pages of a folder, in zh/, as soon as there are any.
+            text = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
+            text = text.replace("\n**", "\n")
         blocks.append((kind, argument.replace("../", ""), text.replace("../", "")))
     return blocks
 
