@@ -22,10 +22,10 @@ import stat
 import sys
 from asyncio import constants
 from functools import partial
-
-# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
 from os import SEEK_SET, fstat, lseek
-from os import sendfile as os_sendfile
+
+# Not from ``os``, whose functions tools replace to catch blocking calls: maybe before this file is loaded.
+from posix import sendfile as os_sendfile
 from typing import TYPE_CHECKING, Any
 
 from ..watches import ensure_no_transport

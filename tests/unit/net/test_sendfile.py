@@ -12,6 +12,7 @@ import pytest
 
 from loopkit.net import sendfile as module
 from tests.support.net import blocking, read_all, read_exactly, tcp_pair
+from tests.support.programs import run_program
 from tests.support.protocols import Recorder
 
 DATA = bytes(range(256)) * 8192
@@ -264,3 +265,28 @@ async def test_a_protocol_learns_that_it_must_pause(connection, file):
     assert protocol.events == ["made", "pause"]
     assert len(await blocking(read_exactly, theirs, sent)) == sent
     await protocol.until_event("resume")
+
+
+def test_a_function_of_os_that_was_replaced_before_this_room_was_entered_is_not_called():
+    # The tools that catch blocking calls do it, after `import loopkit`; this room is loaded later.
+    code = """
+        import os, socket, tempfile
+
+        def blocking(*args):
+            raise AssertionError("a blocking call")
+
+        async def main():
+            ours, theirs = socket.socketpair()
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            with theirs, tempfile.TemporaryFile() as file:
+                file.write(b"hello")
+                await loop.sendfile(transport, file)
+                print(theirs.recv(100))
+            transport.close()
+
+        loop = new_loop()
+        os.sendfile = blocking
+        loop.run_until_complete(main())
+        loop.close()
+    """
+    assert run_program("epoll", code) == (0, "b'hello'\n", "")
