@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+# Seconds for one test: the sum of the limits within it, so that those speak first.
+PATIENCE = 400
+
 
 @dataclass
 class Certificates:
@@ -73,3 +76,10 @@ class Client:
 @pytest.fixture(scope="session")
 def connect() -> type[Client]:
     return Client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Whole programs, and the installation of a database for the first test that needs one, take their time.
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(PATIENCE))

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -28,11 +29,10 @@ class Program:
         output: what has been read so far.
     """
 
-    def __init__(self, command: list[str], environment: dict[str, str], folder: Path | None) -> None:
+    def __init__(self, command: list[str], **popen: Any) -> None:
         self._process = subprocess.Popen(
             command,
-            env=environment,
-            cwd=folder,
+            **popen,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,15 +97,9 @@ def running(*arguments: object, folder: Path | None = None, **environment: str) 
         command.append(str(known) if argument.endswith(".py") and known.exists() else argument)
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"}
     path = os.pathsep.join([str(ROOT), str(PROGRAMS)])
-    program = Program(
-        command,
-        {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **environment},
-        folder,
-    )
-    try:
+    settings = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **environment}
+    with contextlib.closing(Program(command, env={**inherited, **settings}, cwd=folder)) as program:
         yield program
-    finally:
-        program.close()
 
 
 def output_of(*arguments: object, folder: Path | None = None, **environment: str) -> list[str]:
