@@ -278,7 +278,7 @@ def test_a_function_of_os_that_was_replaced_before_this_room_was_entered_is_not_
         async def main():
             ours, theirs = socket.socketpair()
             transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-            with theirs, tempfile.TemporaryFile() as file:
+            with theirs, tempfile.TemporaryFile(buffering=0) as file:
                 file.write(b"hello")
                 await loop.sendfile(transport, file)
                 print(theirs.recv(100))
