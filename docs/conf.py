@@ -27,6 +27,7 @@ exclude_patterns = ["_build"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+default_role = "code"  # docstrings have single backticks, which would be italics
 
 nitpicky = True
 # No inventories are fetched, so that the build needs no network: only loopkit's own names can be resolved.

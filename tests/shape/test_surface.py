@@ -88,7 +88,7 @@ def test_every_public_name_exists_and_has_a_docstring():
 
 def test_every_public_name_is_in_the_reference():
     page = (ROOT / "docs/reference/api.md").read_text()
-    documented = set(re.findall(r"\{auto(?:class|function)\} loopkit\.(\w+)", page))
+    documented = set(re.findall(r"^\.\. auto(?:class|function):: loopkit\.(\w+)$", page, re.MULTILINE))
     assert documented == set(loopkit.__all__)
 
 
