@@ -4,8 +4,8 @@
     sphinx-build -n -W -D language=zh_CN docs out/zh
 
 Both runs build the same pages under the same addresses, so that every link between the languages is checked
-and works in either output. The second only starts from zh/index and speaks Chinese around the pages (search,
-previous, next). To publish one site, copy out/zh/zh over out/en/zh.
+and works in either output. The second only starts from zh/index and speaks Chinese around the pages, as far
+as the theme can. To publish one site, copy out/zh/zh over out/en/zh.
 """
 
 import sys
