@@ -15,12 +15,13 @@ d) A `write` takes all or, when it says "not now", has encrypted some of the dat
 e) The end of the stream without a close_notify is fatal to OpenSSL: it sends an alert, and writes no
    more. Under asyncio such a peer gets what was written for it, and then the end of our stream.
 f) CPython has OpenSSL give its buffers (34 KiB) back whenever they are empty.
+g) OpenSSL writes record by record. With TCP_NODELAY each is a packet, and wakes the peer.
 
 What we do. A read is repeated at once only after a full record (b, c), and `RECORDS` times in a turn at
 most. What was read in part is read on in the next turn. Unsent data stays in order and is offered from
 the same byte again (d). A look at the socket, by MSG_PEEK, comes before every read, so that OpenSSL never
 meets the end (e); it costs 0.4 us. Small writes are held as in `transports/stream.py`, and leave as one
-record by one `send`.
+record by one `send`; what takes several records leaves a corked socket (g), no later than the call returns.
 
 Life. The handshake, `connection_made`, the awaiting coroutine, the first `data_received`: in this order.
 `close()` sends what is buffered, then close_notify, and waits for the peer's; `eof_received` and
@@ -30,11 +31,12 @@ sends first, or the end of its stream, leads to the same: there are no half-clos
 
 from __future__ import annotations
 
+import socket
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
 from itertools import repeat
 from select import POLLIN, POLLOUT
-from socket import MSG_PEEK
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK
 from typing import TYPE_CHECKING, Any
 
 from ..transports.base import LOST_WRITES_BEFORE_WARNING
@@ -44,12 +46,14 @@ from .contexts import open_connection, ssl, true_error
 
 if TYPE_CHECKING:
     import asyncio
-    import socket
     from contextvars import Context
 
     from ..loop import Loop
     from ..net.serve import Server
     from .contexts import Settings
+
+#: Linux only.
+TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 #: Bytes that one record carries.
 RECORD = 16 * KIB
@@ -74,8 +78,11 @@ class SSLTransport(StreamTransport):
         "_decrypt",  # OpenSSL's read(size) and read(size, buffer)
         "_encrypt",  # OpenSSL's write(data)
         "_face",  # the `ssl.SSLObject` that programs see
+        "_has_more",  # in bulk: the last record was a full one
+        "_in_bulk",  # several records are being read; the socket is corked
         "_is_cut_off",  # the stream has ended without a close_notify: none is sent in return
         "_is_made",  # connection_made() was called
+        "_is_tcp",
         "_read_stalled",  # a read cannot go on before the socket is writable
         "_said_goodbye",  # the peer has: its close_notify or the end of its stream came
         "_settings",
@@ -106,7 +113,8 @@ class SSLTransport(StreamTransport):
         self._decrypt = self._tls.read
         self._encrypt = self._tls.write
         self._is_made = self._is_cut_off = self._said_goodbye = False
-        self._read_stalled = self._write_stalled = False
+        self._read_stalled = self._write_stalled = self._in_bulk = self._has_more = False
+        self._is_tcp = sock.family in (AF_INET, AF_INET6)
         self._clock: asyncio.TimerHandle | None = None
         self._stage: asyncio.Handle | None = loop._new_handle(self._shake_hands, (), context)
         extra["sslcontext"] = settings.context
@@ -218,50 +226,50 @@ class SSLTransport(StreamTransport):
     # -- reading ---------------------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
-        """The kernel has data for OpenSSL, the end of the stream, or an error: pass it to `data_received`."""
+        """The kernel has a record for OpenSSL, the end of the stream, or an error: tell the protocol."""
         if self._lost:
             return
         if self._write_stalled:
             self._retry_write()
-        protocol = self._protocol
-        for _ in repeat(None, RECORDS):
+        try:
             try:
-                if not self._tls.pending() and not self._sock.recv(1, MSG_PEEK):
+                if not self._sock.recv(1, MSG_PEEK) and not self._tls.pending():
                     self._on_end_of_stream()
                     return
-                data = self._decrypt(RECORD)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                return
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as exc:
-                self._on_read_error(exc)
-                return
-            if not data:
-                self._on_close_notify()
-                return
-            self._gathering = True
-            try:
-                protocol.data_received(data)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as exc:
-                self._fatal_error(exc, "Fatal error on SSL protocol")
-            finally:
-                self._gathering = False
-                held = self._held
-                if held is not None:
-                    # fast: the common case of _send_held without its frame; see performance.md#held-writes
-                    try:
-                        self._encrypt(held if type(held) is bytes else b"".join(held))  # type: ignore[arg-type]
-                        self._held = None
-                    except OSError:
-                        self._send_held()  # meets it again, and deals with it
-            if len(data) < RECORD:
-                return  # fast: no read that finds nothing; see performance.md#short-tls-reads
-            if self._closing or self._paused or self._protocol is not protocol:
-                break
-        self._read_on_if_pending()
+            except BlockingIOError:
+                if not self._tls.pending():
+                    return
+            data = self._decrypt(RECORD)
+        except ssl.SSLWantReadError:
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._on_read_error(exc)
+            return
+        if not data:
+            self._on_close_notify()
+            return
+        self._gathering = True
+        try:
+            self._protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error on SSL protocol")
+        finally:
+            self._gathering = False
+            held = self._held
+            if held is not None:
+                # fast: the common case of _send_held without its frame; see performance.md#held-writes
+                try:
+                    self._encrypt(held if type(held) is bytes else b"".join(held))  # type: ignore[arg-type]
+                    self._held = None
+                except OSError:
+                    self._send_held()  # meets it again, and deals with it
+        # fast: after less, the poller says if there is more, for less than a read that finds nothing
+        if len(data) == RECORD:
+            self._read_bulk()
 
     def on_readable_buffered(self) -> None:
         """The same for a `BufferedProtocol`: the data goes into the buffer that it offers."""
@@ -269,43 +277,67 @@ class SSLTransport(StreamTransport):
             return
         if self._write_stalled:
             self._retry_write()
-        protocol = self._protocol
-        for _ in repeat(None, RECORDS):
+        try:
             try:
-                if not self._tls.pending() and not self._sock.recv(1, MSG_PEEK):
+                if not self._sock.recv(1, MSG_PEEK) and not self._tls.pending():
                     self._on_end_of_stream()
                     return
-                buffer = protocol.get_buffer(RECORD)
-                size = len(buffer)
-                if not size:
-                    raise RuntimeError("get_buffer() returned an empty buffer")
-                count = self._decrypt(size, buffer)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                return
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as exc:
-                self._on_read_error(exc)
-                return
-            if not count:
-                self._on_close_notify()
-                return
-            self._gathering = True
-            try:
-                protocol.buffer_updated(count)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as exc:
-                self._fatal_error(exc, "Fatal error on SSL protocol")
-            finally:
-                self._gathering = False
-                if self._held is not None:
-                    self._send_held()
-            if count < size and count < RECORD:
-                return
-            if self._closing or self._paused or self._protocol is not protocol:
-                break
+            except BlockingIOError:
+                if not self._tls.pending():
+                    return
+            buffer = self._protocol.get_buffer(RECORD)
+            size = len(buffer)
+            if not size:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            count = self._decrypt(size, buffer)
+        except ssl.SSLWantReadError:
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._on_read_error(exc)
+            return
+        if not count:
+            self._on_close_notify()
+            return
+        self._gathering = True
+        try:
+            self._protocol.buffer_updated(count)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error on SSL protocol")
+        finally:
+            self._gathering = False
+            if self._held is not None:
+                self._send_held()
+        if count in (size, RECORD):
+            self._read_bulk()
+
+    def _read_bulk(self) -> None:
+        """There was a full record: read on. What the protocol writes meanwhile leaves together."""
+        self._has_more = True
+        if self._in_bulk:
+            return
+        self._in_bulk = True
+        self._cork(True)
+        try:
+            for _ in repeat(None, RECORDS - 1):
+                if not self._has_more or not self.is_reading():
+                    break
+                self._has_more = False
+                self._reader._callback()  # type: ignore[attr-defined]
+        finally:
+            self._in_bulk = False
+            self._cork(False)
         self._read_on_if_pending()
+
+    def _cork(self, cork: bool) -> None:
+        if TCP_CORK is not None and self._is_tcp:
+            try:
+                self._sock.setsockopt(IPPROTO_TCP, TCP_CORK, cork)
+            except OSError:
+                pass  # reset: the next read or write finds out
 
     def _on_read_error(self, exc: BaseException) -> None:
         exc = true_error(exc, self._sock)
@@ -365,11 +397,16 @@ class SSLTransport(StreamTransport):
             return
         view = memoryview(data).cast("B")
         sent, size = 0, len(view)
+        is_bulk = size > RECORD and not self._in_bulk
+        if is_bulk:
+            self._cork(True)
         while sent < size:
             taken = self._give(view[sent : sent + CHUNK])
             if not taken:
                 break
             sent += taken
+        if is_bulk:
+            self._cork(False)
         if sent < size and not self._lost:
             self._queue(view[sent:] if type(data) is bytes else bytes(view[sent:]))
 
@@ -480,19 +517,23 @@ class SSLTransport(StreamTransport):
                 return  # type: ignore[unreachable]  # that failed: the end is on its way
         self._closing = self._barred = True
         self._loop._watches.rest_read(self._fd)
-        self._clock = self._loop.call_later(
-            self._settings.shutdown_timeout, self._on_shutdown_timeout, context=self._context
-        )
         if not self._backlog:
             self._part()
+        if not self._lost:
+            self._clock = self._loop.call_later(
+                self._settings.shutdown_timeout, self._on_shutdown_timeout, context=self._context
+            )
 
     def _on_shutdown_timeout(self) -> None:
         self._force_close(TimeoutError("SSL shutdown timed out"))
 
     def _part(self) -> None:
-        """All is sent: say goodbye next. Not now: close() shall not call eof_received()."""
+        """All is sent: say goodbye."""
         self._stage = self._loop._new_handle(self._say_goodbye, (), self._context)
-        self._loop._ready.append(self._stage)
+        if self._said_goodbye:
+            self._say_goodbye()
+        else:
+            self._loop._ready.append(self._stage)  # not now: close() shall not call eof_received()
 
     def _say_goodbye(self) -> None:
         if self._lost:

@@ -93,7 +93,7 @@ class UpgradedSSLTransport(SSLTransport):
         )
         self._beneath = beneath
         self._is_made = True  # connection_made() came when the connection was in the clear
-        self._loop._watches.owners[self._fd] = beneath
+        self._loop._watches.own(self._fd, beneath)
 
     def begin(self) -> None:
         """Shake hands as soon as the clear text is sent."""
