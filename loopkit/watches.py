@@ -68,8 +68,9 @@ class Watches:
         self.lent: dict[int, weakref.ref[socket.socket]] = {}
         #: Descriptors whose last `sock_recv` got less than it asked for. A hint: to wait is always right.
         self.drained: set[int] = set()
-        #: Descriptors that belong to a transport or a server of this loop.
-        self.owners: dict[int, Any] = {}
+        #: Descriptors that belong to a transport or a server of this loop, and to which. Weakly: a transport
+        #: that nobody has any more, and that waits for nothing, shall be collected, and complain.
+        self.owners: dict[int, weakref.ref[Any]] = {}
         #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
         #: identity.
         self.objects: dict[int, object] = {}
@@ -136,6 +137,17 @@ class Watches:
         """Stop calling for *fd* readable, but leave it armed: its user is likely to come back."""
         if self.readers.pop(fd, None) is not None and fd not in self.writers:
             self.stale.add(fd)
+
+    def own(self, fd: int, owner: Any) -> None:
+        """*fd* belongs to *owner*, which will say `disown` before it closes it."""
+        self.owners[fd] = weakref.ref(owner)
+
+    def disown(self, fd: int, owner: Any) -> None:
+        """*owner* is about to close *fd*, for which nobody waits any more."""
+        self.forget(fd)
+        ref = self.owners.get(fd)
+        if ref is not None and ref() in (owner, None):
+            del self.owners[fd]
 
     def forget(self, fd: int) -> None:
         """*fd* is about to be closed by its owner."""
@@ -287,7 +299,8 @@ def remove_writer(loop: Loop, fd: Any) -> bool:
 
 def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
     """Raise RuntimeError if *fd* belongs to a transport of this loop that is not closing."""
-    owner = loop._watches.owners.get(fd)
+    ref = loop._watches.owners.get(fd)
+    owner = None if ref is None else ref()
     if owner is not None and not owner.is_closing():
         raise RuntimeError(
             f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}"

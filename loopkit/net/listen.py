@@ -160,7 +160,7 @@ def stop_listening(loop: Loop, sock: socket.socket) -> None:
     path = sock.getsockname() if made is not None else None
     if not loop.is_closed():
         loop._watches.forget(sock.fileno())
-        loop._watches.owners.pop(sock.fileno(), None)
+        del loop._watches.owners[sock.fileno()]
     sock.close()
     if path is None:
         return

@@ -70,7 +70,8 @@ class Server(asyncio.Server):
         self._backlog = backlog
         self._timeouts = handshake_timeout, shutdown_timeout
         self._context = copy_context()
-        self._clients: set[SocketTransport] = set()
+        #: How many connections there are. Which, the fd table knows; a set here would cost every one of them.
+        self._active = 0
         #: Futures of those who wait for the end; None once it has come.
         self._waiters: list[asyncio.Future[None]] | None = []
         self._serving = False
@@ -222,17 +223,17 @@ class Server(asyncio.Server):
         if self._serving_forever is not None and not self._serving_forever.done():
             self._serving_forever.cancel()
         self._serving_forever = None
-        if not self._clients:
+        if not self._active:
             self._wake_waiters()
 
     def close_clients(self) -> None:
         """Close every connection, after sending what it has buffered (`asyncio.Server`: from 3.13)."""
-        for transport in list(self._clients):
+        for transport in self._connections():
             transport.close()
 
     def abort_clients(self) -> None:
         """Close every connection at once (`asyncio.Server` has this from 3.13)."""
-        for transport in list(self._clients):
+        for transport in self._connections():
             transport.abort()
 
     async def wait_closed(self) -> None:
@@ -243,12 +244,16 @@ class Server(asyncio.Server):
         self._waiters.append(waiter)
         await waiter
 
+    def _connections(self) -> list[SocketTransport]:
+        owners: list[Any] = [ref() for ref in self._loop._watches.owners.values()]
+        return [owner for owner in owners if getattr(owner, "_server", None) is self]
+
     def _attach(self, transport: Any) -> None:
-        self._clients.add(transport)
+        self._active += 1
 
     def _detach(self, transport: Any) -> None:
-        self._clients.discard(transport)
-        if not self._clients and self._sockets is None:
+        self._active -= 1
+        if not self._active and self._sockets is None:
             self._wake_waiters()
 
     def _wake_waiters(self) -> None:
@@ -355,7 +360,7 @@ async def create_unix_server(
 async def _started(loop: Loop, server: Server, start_serving: bool) -> Server:
     for sock in server._sockets or ():
         ensure_no_transport(loop, sock.fileno(), sock)
-        loop._watches.owners[sock.fileno()] = LISTENER
+        loop._watches.own(sock.fileno(), LISTENER)
     if start_serving:
         try:
             server._start_serving()

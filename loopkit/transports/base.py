@@ -67,7 +67,7 @@ class SocketTransport(asyncio.BaseTransport):
         self._server = server
         self._closing = self._paused = self._protocol_paused = False
         self._lost = 0
-        loop._watches.owners[fd] = self
+        loop._watches.own(fd, self)
         if server is not None:
             server._attach(self)
 
@@ -206,10 +206,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _give_back(self) -> None:
         """Close the descriptor, that nobody waits for any more."""
-        tables = self._loop._watches
-        tables.forget(self._fd)
-        if tables.owners.get(self._fd) is self:
-            del tables.owners[self._fd]
+        self._loop._watches.disown(self._fd, self)
         self._sock.close()
 
     def _note_lost_write(self) -> None:
@@ -218,12 +215,11 @@ class SocketTransport(asyncio.BaseTransport):
         self._lost += 1
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        # Without an owner's entry (the loop was closed) nobody else can tell that the program forgot to close
-        # it.
+        # Nobody refers to it: it waits for nothing, or its loop was closed. The program forgot to close it.
         sock: socket.socket | None = getattr(self, "_sock", None)
         if sock is not None and sock.fileno() != -1:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            sock.close()
+            self._give_back()
             if self._server is not None:
                 self._server._detach(self)
 

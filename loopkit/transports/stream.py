@@ -80,7 +80,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         "_eof",  # write_eof() was called
         "_gathering",  # on_readable is on the stack, and sends what is held when the protocol returns
         "_held",  # bytes, or a list of bytes, that leave when the callback in progress returns
-        "_held_size",
+        "_held_size",  # its bytes, while it is a list
         "_read_size",
     )
 
@@ -118,10 +118,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def on_readable(self) -> None:
         """The kernel has data, the end of the stream, or an error: pass it to `data_received`."""
-        if self._lost:
-            return
+        size = self._read_size
         try:
-            data = self._sock.recv(self._read_size)
+            data = self._sock.recv(size)
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -132,7 +131,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if not data:
             self._on_eof()
             return
-        if len(data) >= READ_SIZE or self._read_size != READ_SIZE:
+        if len(data) >= READ_SIZE or size != READ_SIZE:
             self._read_size = READ_SIZE if len(data) < BULK_ENDS else BULK_READ_SIZE
         self._gathering = True
         try:
@@ -152,15 +151,13 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
                         sent = self._sock.send(held)
                     except OSError:
                         pass  # _send_held meets it again, and deals with it
-                if sent == self._held_size:
+                if sent == len(held):
                     self._held = None
                 else:
                     self._send_held(sent)
 
     def on_readable_buffered(self) -> None:
         """The same for a `BufferedProtocol`: the data goes into the buffer that it offers."""
-        if self._lost:
-            return
         try:
             buffer = self._protocol.get_buffer(-1)
             if not len(buffer):
@@ -228,12 +225,10 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         ):
             if self._gathering:
                 self._held = data
-                self._held_size = len(data)
                 return
             loop = self._loop
             if not loop._idle:
                 self._held = data
-                self._held_size = len(data)
                 loop._unsent.append(self)
                 return
         self._write(data)
@@ -276,6 +271,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if type(held) is list:
             held.append(data)
         else:
+            self._held_size = len(held)
             self._held = held = [held, data]  # type: ignore[list-item]
         self._held_size += len(data)
         if self._held_size > HOLD or len(held) == IOV_MAX or self._loop._idle:
@@ -319,7 +315,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             except BaseException as exc:
                 self._fatal_error(exc, "Fatal write error on socket transport")
                 return
-        if sent == self._held_size:
+        if sent == (len(held) if type(held) is bytes else self._held_size):
             return
         parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment]
         for part in parts:

@@ -84,7 +84,7 @@ def test_unwatching_returns_who_was_there(tables, handle):
 def test_a_transports_reader_rests_and_comes_back_for_nothing(tables, handle):
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
-        tables.owners[fd] = "a transport"
+        tables.own(fd, socket.SocketType)
         tables.watch_read(fd, handle)
         told(tables)
         for _ in range(3):

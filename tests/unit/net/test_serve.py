@@ -355,7 +355,9 @@ async def test_a_mode_without_a_path_is_refused():
             await asyncio.get_running_loop().create_unix_server(Recorder, sock=sock, mode=0o600)
 
 
-@pytest.mark.parametrize("name", [f"\0loopkit-{os.getpid()}", f"\0loopkit-b-{os.getpid()}".encode()], ids=["str", "bytes"])
+@pytest.mark.parametrize(
+    "name", [f"\0loopkit-{os.getpid()}", f"\0loopkit-b-{os.getpid()}".encode()], ids=["str", "bytes"]
+)
 async def test_an_abstract_name_leaves_no_file(name):
     server = await unix_server(name)
     with connect(name):
@@ -371,7 +373,7 @@ async def test_a_listening_socket_is_known_as_the_loops_own():
     loop = asyncio.get_running_loop()
     async with serving(Factory()) as (server, _):
         number = server.sockets[0].fileno()
-        assert loop._watches.owners[number] is serve.LISTENER
+        assert loop._watches.owners[number]() is serve.LISTENER
         server.close()
         assert number not in loop._watches.owners
 

@@ -27,12 +27,12 @@ async def test_the_descriptor_is_its_own_from_beginning_to_end():
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
         transport, protocol = await connected(ours)
-        assert loop._watches.owners[fd] is transport
+        assert loop._watches.owners[fd]() is transport
         assert loop._watches.readers[fd] is transport._reader
         transport.abort()
         assert fd not in loop._watches.readers
         assert fd not in loop._watches.armed
-        assert loop._watches.owners[fd] is transport  # until it is closed
+        assert loop._watches.owners[fd]() is transport  # until it is closed
         await protocol.lost()
         await asyncio.sleep(0)
         assert fd not in loop._watches.owners
@@ -183,11 +183,11 @@ async def test_a_server_counts_its_connections():
     clients = [connect(address) for _ in range(3)]
     while len(made) < 3:
         await asyncio.sleep(0.001)
-    assert len(server._clients) == 3
+    assert server._active == 3
     clients[0].close()
     await made[0].lost()
     await asyncio.sleep(0)
-    assert len(server._clients) == 2
+    assert server._active == 2
     server.close()
     for client in clients:
         client.close()
