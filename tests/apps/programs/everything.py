@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import tempfile
+from asyncio.subprocess import PIPE
 
 
 async def answer(reader, writer):
@@ -22,7 +23,6 @@ async def answer(reader, writer):
 async def talk(open_connection, *address, **options):
     reader, writer = await open_connection(*address, **options)
     writer.write(b"hello" * 50_000)
-    writer.write_eof() if writer.can_write_eof() else None
     received = await reader.readexactly(250_000)
     writer.close()
     await writer.wait_closed()
@@ -73,7 +73,10 @@ async def receive(loop, sock, count):
 
 
 async def children_and_threads(loop):
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(input())", stdin=-1, stdout=-1)
+    echo = [sys.executable, "-c", "print(input())"]
+    child = await asyncio.create_subprocess_exec(
+        *echo, stdin=PIPE, stdout=PIPE, cwd="/"
+    )  # fork, not posix_spawn
     yield await child.communicate(b"to a child\n")
     shell = await asyncio.create_subprocess_shell("exit 3")
     yield await shell.wait()

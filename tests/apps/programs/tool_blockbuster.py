@@ -20,5 +20,8 @@ async def main():
     print("loop:", loop_name())
 
 
-with tempfile.TemporaryDirectory() as folder, blockbuster_ctx():
+with tempfile.TemporaryDirectory() as folder, blockbuster_ctx() as blockbuster:
+    # subprocess.Popen waits for its child to start; blockbuster grants that to asyncio, by file and function.
+    spawning = {"subprocess_exec", "subprocess_shell"}
+    blockbuster.functions["os.read"].can_block_in("loopkit/processes/spawn.py", spawning)
     loopkit.run(main())
