@@ -25,6 +25,7 @@ VERBS = {
     "repl": "a prompt with top-level await (also: no arguments at all)",
     "doctor": "what this machine offers, and real checks of every poller",
     "bench": "measure loopkit beside the other loops installed here",
+    "check": "examine a homework server: does it serve many clients in a single thread?",
 }
 
 #: Verbs whose output, exceptions and death are the user's program's, not ours.

@@ -1,0 +1,99 @@
+"""What was found out, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING
+
+from .words import say
+
+if TYPE_CHECKING:
+    from .examine import Options, Outcome, Result
+    from .server import Server
+
+__all__ = ["as_json", "head", "lines", "score"]
+
+#: How wide explanations are, in columns.
+WIDTH = 100
+
+
+def head(result: Result, server: Server, lang: str) -> str:
+    """Who was examined."""
+    host, port = server.address
+    what = say(lang, f"answers.{result.answer}")
+    return say(
+        lang, "server", {"where": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "what": what}
+    )
+
+
+def lines(outcome: Outcome, options: Options, lang: str) -> list[str]:
+    """One check: how it ended, and if not well, how so and what to do."""
+    status = say(lang, f"status.{outcome.status}")
+    shown = [f"{status}  {_title(outcome, options, lang)}"]
+    if explanation := _explanation(outcome, lang):
+        shown += _wrapped(explanation)
+    if outcome.status == "fault":
+        shown += _wrapped(say(lang, f"{outcome.name}.hint"))
+    return shown
+
+
+def score(result: Result, lang: str) -> str:
+    """The last line."""
+    values = {"points": result.points, "possible": result.possible}
+    return say(lang, "score" if result.points < result.possible else "good", values)
+
+
+def as_json(result: Result, options: Options, server: Server, lang: str) -> str:
+    """Everything, for programs. Texts are in *lang*; names and numbers are the same in each language."""
+    checks = [
+        {
+            "name": outcome.name,
+            "status": outcome.status,
+            "title": _title(outcome, options, lang),
+            "how": outcome.how,
+            "text": _explanation(outcome, lang),
+            "hint": say(lang, f"{outcome.name}.hint") if outcome.status == "fault" else "",
+            "seconds": round(outcome.seconds, 3),
+        }
+        for outcome in result.outcomes
+    ]
+    document = {
+        "target": result.target,
+        "address": list(server.address),
+        "answers": result.answer,
+        "passed": not result.faults,
+        "score": {"points": result.points, "of": result.possible},
+        "faults": result.faults,
+        "checks": checks,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _title(outcome: Outcome, options: Options, lang: str) -> str:
+    return say(lang, f"{outcome.name}.title", {"connections": options.connections})
+
+
+def _explanation(outcome: Outcome, lang: str) -> str:
+    if not outcome.how:
+        return ""
+    how = say(lang, outcome.how, outcome.values)
+    if outcome.status != "fault":
+        return how
+    return say(lang, "because", {"fault": say(lang, f"{outcome.name}.fault"), "how": how})
+
+
+def _wrapped(text: str) -> list[str]:
+    """Indented lines. Chinese needs no spaces to be cut at, and its characters are two columns wide."""
+    if text.isascii() or not any(unicodedata.east_asian_width(character) == "W" for character in text):
+        return textwrap.wrap(text, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+    found, line, width = [], "", 0
+    for character in text:
+        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        # No line begins with a mark that ends something.
+        if width > WIDTH - 6 and unicodedata.category(character) not in ("Po", "Pe"):
+            found.append(" " * 6 + line)
+            line, width = "", 2
+        line += character
+    return [*found, " " * 6 + line]
