@@ -17,6 +17,7 @@ USAGE = """\
 loopkit bench [SCENARIO...] [options]
        loopkit bench compare OLD.json NEW.json
        loopkit bench show RESULT.json [--svg|--html|--png|--json FILE]
+       loopkit bench models [--sizes N,N] [--seconds S] [--svg|--json FILE]
        loopkit bench --list"""
 DESCRIPTION = """\
 Run the same programs on every loopkit poller, stdlib asyncio, uvloop and the other loops that are
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     Returns:
         0 if any loop finished any scenario, 1 if none did, 2 for bad usage, 130 after Ctrl-C.
     """
-    verbs: dict[str, Callable[[list[str]], int]] = {"compare": compare, "show": show}
+    verbs: dict[str, Callable[[list[str]], int]] = {"compare": compare, "show": show, "models": models}
     verb = verbs.get(argv[0]) if argv else None
     try:
         return verb(argv[1:]) if verb else measure(argv)
@@ -118,7 +119,12 @@ def check_outputs(options: argparse.Namespace) -> None:
         from loopkit.bench.report import png
 
         png.require()
-    for target in (options.json, options.svg, options.html, options.png):
+    check_directories(options.json, options.svg, options.html, options.png)
+
+
+def check_directories(*targets: str | None) -> None:
+    """Raise ValueError if a file cannot be written because its directory is not there."""
+    for target in targets:
         if target and target != "-" and not Path(target).absolute().parent.is_dir():
             raise ValueError(f"cannot write {target}: there is no such directory")
 
@@ -175,6 +181,55 @@ def compare(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     print(compare_reports(load_report(options.old), load_report(options.new)))
     return 0
+
+
+def models(argv: list[str]) -> int:
+    """Compare select, poll, epoll and polling in a circle as the number of silent clients grows."""
+    from loopkit.bench.models import curves, table
+    from loopkit.bench.models.measure import SIZES, Settings
+    from loopkit.bench.models.measure import compare as measure_models
+    from loopkit.bench.report.terminal import open_screen
+
+    parser = argparse.ArgumentParser(prog="loopkit bench models", allow_abbrev=False)
+    add = parser.add_argument
+    default = ",".join(map(str, SIZES))
+    add("--sizes", type=sizes, default=SIZES, metavar="N,N", help=f"silent clients; default: {default}")
+    add("--seconds", type=duration, default=0.6, metavar="S", help="for each server and size; default: 0.6")
+    add("--json", metavar="FILE", help="write the result as JSON; - for standard output, without the table")
+    add("--svg", metavar="FILE", help="write a picture")
+    options = parser.parse_args(argv)
+    if not sys.platform.startswith("linux"):
+        raise OSError("it needs Linux, where one process can read the processor time of another")
+    check_directories(options.json, options.svg)
+    with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
+        comparison = measure_models(Settings(options.sizes, options.seconds), screen.progress)
+    if options.json == "-":
+        print(comparison.to_json())
+    else:
+        table.show(comparison, sys.stdout)
+        if options.json:
+            save(options.json, comparison.to_json())
+    if options.svg:
+        save(options.svg, curves.draw(comparison))
+    if "interrupted" in comparison.about:
+        return 130
+    return 0 if any(row.cost for row in comparison.rows) else 1
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them, in ascending order."""
+    return tuple(sorted({positive(word) for word in text.split(",")}))
+
+
+def duration(text: str) -> float:
+    """Seconds, more than none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 3600")
+    return seconds
 
 
 def show_list() -> int:
