@@ -1,0 +1,215 @@
+"""SSLTransport on the inside: frames, records, memory, what the poller is told."""
+
+import asyncio
+import contextlib
+import gc
+import sys
+import tracemalloc
+
+import pytest
+
+from loopkit.tls.transport import CHUNK, RECORD, SSLTransport
+from loopkit.tls.upgrade import UpgradedSSLTransport
+from tests.support.leaks import open_descriptors
+from tests.support.net import blocking, connect, reset, unix_pair
+from tests.support.protocols import BufferedRecorder, Recorder
+from tests.support.tls import NAME, client_context, server_context, tls_connect
+
+
+@contextlib.asynccontextmanager
+async def pair(protocol=Recorder):
+    """A client and a server protocol of the loop under test, connected to each other."""
+    loop = asyncio.get_running_loop()
+    made = loop.create_future()
+
+    class Server(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            made.set_result(self)
+
+    async with await loop.create_server(Server, "127.0.0.1", 0, ssl=server_context()) as listener:
+        address = listener.sockets[0].getsockname()
+        _, client = await loop.create_connection(
+            protocol, *address, ssl=client_context(), server_hostname=NAME
+        )
+        server = await made
+        yield client, server
+        for side in client, server:
+            side.transport.abort()
+            await side.lost()
+
+
+async def test_one_frame_stands_between_the_turn_and_the_protocol():
+    names = []
+
+    class Looking(Recorder):
+        def data_received(self, data):
+            frame = sys._getframe(1)
+            while frame.f_code.co_name not in ("_turns", "call"):
+                names.append(frame.f_code.co_name)
+                frame = frame.f_back
+            super().data_received(data)
+
+    async with pair(Looking) as (client, server):
+        server.transport.write(b"hello")
+        await client.received(5)
+    assert names == ["on_readable"]
+
+
+async def test_one_descriptor_a_connection():
+    async with pair():
+        before = len(open_descriptors())
+        async with pair():
+            assert len(open_descriptors()) == before + 3  # both ends, and a listener
+
+
+async def test_no_buffer_is_kept_for_an_idle_connection():
+    async with pair():  # what is imported and cached at the first time
+        pass
+    gc.collect()
+    tracemalloc.start()
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(10):
+                await stack.enter_async_context(pair())
+            gc.collect()
+            used = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert used / 20 < 16 * 1024  # Python's part of either end, with contexts and certificates of its own
+
+
+async def test_an_echo_asks_the_poller_nothing():
+    """Not one epoll_ctl, in its own words."""
+
+    class Echo(Recorder):
+        def data_received(self, data):
+            super().data_received(data)
+            self.transport.write(data)
+
+    async with pair(Echo) as (client, server):
+        server.transport.write(b"warm")
+        await server.received(4)
+        tables, calls = asyncio.get_running_loop()._watches, []
+        arm, settle = tables._arm, tables.settle
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(tables), "_arm", lambda self, *args: (calls.append(args), arm(*args)))
+            patch.setattr(type(tables), "settle", lambda self, *args: (calls.append(args), settle(*args)))
+            for count in range(1, 6):
+                server.transport.write(b"echo")
+                await server.received(4 + 4 * count)
+        assert calls == []
+        assert client.data.endswith(b"echo")
+
+
+async def test_small_parts_of_the_backlog_are_joined():
+    async with pair() as (client, server):
+        transport = client.transport
+        server.transport.pause_reading()
+        while not transport.get_write_buffer_size():
+            transport.write(b"x" * CHUNK)
+        for _ in range(100):
+            transport.write(b"small")
+        parts = len(transport._backlog)
+        assert parts > 100
+        transport._backlog.rotate(100)  # the small ones first: only their lengths matter here
+        chunk = transport._next_chunk()
+        assert len(transport._backlog) < parts - 90
+        assert 500 <= len(chunk) <= CHUNK
+
+
+async def test_a_chunk_is_never_larger_than_what_is_taken_at_a_time():
+    async with pair() as (client, server):
+        transport = client.transport
+        server.transport.pause_reading()
+        transport.write(b"x" * 20_000_000)
+        size = transport.get_write_buffer_size()
+        assert size > CHUNK
+        assert len(transport._next_chunk()) == CHUNK
+        assert transport.get_write_buffer_size() == size
+
+
+async def test_unix_sockets_are_not_corked():
+    loop = asyncio.get_running_loop()
+    with unix_pair() as (ours, theirs):
+        theirs.setblocking(False)
+        (left, client), (right, server) = await asyncio.gather(
+            loop.create_connection(Recorder, sock=ours, ssl=client_context(), server_hostname=NAME),
+            loop.connect_accepted_socket(Recorder, theirs, ssl=server_context()),
+        )
+        message = b"x" * (5 * RECORD)
+        left.write(message)
+        assert await server.received(len(message)) == message
+        assert type(left) is type(right) is SSLTransport
+        assert not left._is_tcp
+        left.close()
+        await server.lost()
+        await client.lost()
+
+
+async def test_a_failed_handshake_is_reported_in_debug_mode_only(reports):
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(reports)
+
+    def knock(address):
+        with connect(address) as sock, contextlib.suppress(ConnectionResetError):
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            sock.recv(100)
+
+    async with await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context()) as listener:
+        address = listener.sockets[0].getsockname()
+        await blocking(knock, address)
+        assert reports == []
+        loop.set_debug(True)
+        await blocking(knock, address)
+        loop.set_debug(False)
+    assert reports.messages == ["Error on transport creation for incoming connection"]
+
+
+async def test_a_protocol_may_change_its_kind_in_the_middle_of_a_record():
+    """What a small buffer left inside OpenSSL goes to the next protocol."""
+
+    class Small(BufferedRecorder):
+        def buffer_updated(self, nbytes):
+            super().buffer_updated(nbytes)
+            self.transport.set_protocol(rest)
+
+    rest = Recorder()
+    async with pair(lambda: Small(size=10)) as (client, server):
+        server.transport.write(b"0123456789and the rest")
+        assert await rest.received(12) == b"and the rest"
+        assert client.data == b"0123456789"
+        client.transport.set_protocol(client)
+
+
+async def test_start_tls_gives_a_transport_on_top_of_the_old_one():
+    loop = asyncio.get_running_loop()
+    with unix_pair() as (ours, theirs):
+        theirs.setblocking(False)
+        left, client = await loop.create_connection(Recorder, sock=ours)
+        right, server = await loop.create_connection(Recorder, sock=theirs)
+        secure, _ = await asyncio.gather(
+            loop.start_tls(left, client, client_context(), server_hostname=NAME),
+            loop.start_tls(right, server, server_context(), server_side=True),
+        )
+        assert type(secure) is UpgradedSSLTransport
+        assert loop._watches.owners[ours.fileno()] is left
+        assert "SSLTransport" in repr(secure)
+        secure.close()
+        assert await server.lost() is None
+        assert await client.lost() is None
+        assert "closed" in repr(secure)
+        assert "closed" in repr(left)
+
+
+async def test_a_client_that_resets_in_the_handshake_leaves_nothing(reports):
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(reports)
+    async with await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context()) as listener:
+        address = listener.sockets[0].getsockname()
+        for _ in range(5):
+            await blocking(lambda: reset(connect(address)))
+        sock = await blocking(tls_connect, address)  # it still serves
+        sock.close()
+    assert reports == []
