@@ -31,6 +31,13 @@ def is_asked_for() -> bool:
     return sys.flags.dev_mode or bool(asked)
 
 
+def handles_are_watched() -> bool:
+    """Whether a tool has replaced `asyncio.Handle._run` in order to see every call."""
+    # Maybe before loopkit was imported: what was found then says nothing.
+    code = getattr(asyncio.Handle._run, "__code__", None)
+    return code is None or code.co_filename != asyncio.events.__file__
+
+
 def get_debug(loop: Loop) -> bool:
     """What `set_debug` was given last."""
     return loop._debug  # type: ignore[no-any-return]

@@ -172,7 +172,7 @@ class Loop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(self)
             while True:
                 self._leave = self._stopping
-                if self._debug or asyncio.Handle._run is not _STOCK_RUN:
+                if self._debug or debug.handles_are_watched():
                     from .diagnostics.turns import observed_turns
 
                     observed_turns(self)
@@ -604,9 +604,6 @@ if "epoll" in pollers.POLLERS:
         __slots__ = ()
         poller_name = "epoll"
 
-
-#: Tools time callbacks by replacing this method; the observed turn calls it.
-_STOCK_RUN = asyncio.Handle._run
 
 _loops: weakref.WeakSet[Loop] = weakref.WeakSet()
 
