@@ -157,7 +157,7 @@ async def test_writing_to_a_peer_that_is_gone_is_an_error_of_the_connection(open
 async def test_close_writes_what_is_left_first(pair, open_on):
     ours, theirs = pair
     transport, protocol = await open_on(ours)
-    data = bytes(range(256)) * 16384
+    data = bytes(range(256)) * 65536  # 16 MiB: more than the kernel keeps for two TCP sockets
     transport.write(data)
     transport.close()
     assert transport.is_closing()
