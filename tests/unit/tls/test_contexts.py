@@ -100,6 +100,7 @@ def test_what_is_no_context_is_refused(thing):
 def test_a_reset_is_told_from_the_end_of_the_stream():
     """Python 3.11 and 3.12 raise the same for both."""
     error = ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+    error.reason = None
     with tcp_pair() as (ours, theirs):
         theirs.shutdown(socket.SHUT_WR)
         assert ours.recv(1) == b""
