@@ -3,7 +3,17 @@
 import asyncio
 import functools
 
+import pytest
+
+import loopkit
 from loopkit import debug
+
+
+@pytest.fixture
+def loop():
+    loop = loopkit.Loop()
+    yield loop
+    loop.close()
 
 
 def test_a_replaced_run_is_noticed_and_gets_every_call(loop, monkeypatch):
