@@ -1,0 +1,53 @@
+"""``python -m tests.check.examinations FOLDER``: examine all servers that the tests know, a file for each."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.cli.commands import SOURCE, environment
+
+SERVERS = Path(__file__).parent / "servers"
+TUTORIAL = SOURCE / "examples" / "tutorial"
+HOMEWORK = SOURCE / "examples" / "homework"
+
+# Seconds: to wait for an answer (of a server that gives none), and for a whole examination.
+PATIENCE = 2.0
+LIMIT = 100.0
+
+# The file's name says which fault it has; it must have no other.
+FAULTY = sorted(SERVERS.glob("*__*.py"))
+CORRECT = [SERVERS / "good.py", *sorted(TUTORIAL.glob("[0-9]*.py"))[1:], *sorted(HOMEWORK.glob("[0-9]*.py"))]
+BLOCKING = TUTORIAL / "01_blocking.py"
+
+
+def check(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `loopkit check`."""
+    return subprocess.run(
+        [sys.executable, "-m", "loopkit", "check", *words],
+        cwd=SOURCE,
+        env=environment(**({"LANG": "C.UTF-8"} | more)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def main(folder: Path) -> None:
+    def examine(path: Path) -> None:
+        # 200 are a crowd where nothing but time depends on the number; test_command.py asks for more.
+        done = check("--json", "--timeout", str(PATIENCE), "--connections", "200", str(path))
+        assert done.stdout, done.stderr
+        unfinished = folder / f"{path.stem}.part"
+        unfinished.write_text(json.dumps([done.returncode, json.loads(done.stdout)]))
+        unfinished.rename(folder / f"{path.stem}.json")
+
+    with ThreadPoolExecutor(max(3, os.cpu_count() or 1)) as pool:
+        list(pool.map(examine, [*FAULTY, *CORRECT, BLOCKING]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

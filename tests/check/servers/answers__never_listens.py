@@ -1,0 +1,3 @@
+"""Ends before it listens."""
+
+raise RuntimeError("the port is made of cheese")

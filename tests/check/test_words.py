@@ -1,0 +1,78 @@
+"""Is everything said in both languages, and the same?"""
+
+# ruff: noqa: RUF001 - Chinese punctuation
+
+import string
+
+import pytest
+
+from loopkit.check.checks import ANSWERS, CHECKS
+from loopkit.check.examine import Options, Outcome
+from loopkit.check.report import WIDTH, lines
+from loopkit.check.words import LANGUAGES, TEXTS, language, say
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_both_languages_have_the_same_places_to_fill(name: str) -> None:
+    texts = TEXTS[name]
+    assert len(texts) == len(LANGUAGES)
+    assert all(texts)
+    places = [sorted({place for _, place, _, _ in string.Formatter().parse(text) if place}) for text in texts]
+    assert places[0] == places[1]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_language_is_written_in_its_own_characters(name: str) -> None:
+    english, chinese = TEXTS[name]
+    assert english.isascii()
+    assert any("\u4e00" <= character <= "\u9fff" for character in chinese) or name == "because"
+
+
+def test_every_check_has_its_texts() -> None:
+    for check in CHECKS:
+        for kind in ("title", "fault", "hint"):
+            assert f"{check.name}.{kind}" in TEXTS
+    for answer in ANSWERS:
+        assert f"answers.{answer}" in TEXTS
+
+
+def test_what_a_check_needs_comes_before_it() -> None:
+    before: set[str] = set()
+    for check in CHECKS:
+        assert set(check.needs) <= before
+        before.add(check.name)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "de_DE", "LC_MESSAGES": "zh_TW"}, "zh"),
+        ({"LANG": "", "LC_ALL": ""}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_environment(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
+
+
+def test_bytes_are_quoted_as_text() -> None:
+    said = say("zh", "other", {"wanted": "世界\n".encode(), "got": b"\xe4\xb8"})
+    assert said == r"应是 '世界\n'，来的是 '\\xe4\\xb8'"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_long_explanations_are_wrapped_and_lose_nothing(lang: str) -> None:
+    outcome = Outcome("idle", "fault", "busy", {"percent": 99})
+    title, *rest = lines(outcome, Options(), lang)
+    assert say(lang, "idle.title") in title
+    assert all(len(line) <= WIDTH for line in rest)
+    shown = "".join(line.strip().replace(" ", "") for line in rest)
+    assert say(lang, "idle.hint").replace(" ", "") in shown
