@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
+    "bearing",
     "descriptor_limit",
     "descriptors",
     "family",
@@ -45,6 +46,18 @@ def family(pid: int) -> list[int]:
     found = [pid] if pid in parents else []
     for known in found:  # grows while it is walked: children, then theirs
         found += [child for child, parent in parents.items() if parent == known]
+    return found
+
+
+def bearing(mark: str) -> list[int]:
+    """Every process of this user in whose environment *mark* stands: whoever has inherited it."""
+    found = []
+    for pid in _numbers(PROC):
+        try:
+            if mark.encode() in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+                found.append(pid)
+        except OSError:
+            pass
     return found
 
 

@@ -82,6 +82,8 @@ class Program:
 
     def __init__(self, words: list[str], port: int = 0) -> None:
         self._words = words
+        #: What all that descends from the program inherits, whatever group or parent it has by then.
+        self._mark = f"LOOPKIT_CHECK={os.getpid()}.{id(self)}"
         self._port = port
         self._forms = self._guess()
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,13 +122,15 @@ class Program:
 
     def _launch(self, command: list[str]) -> None:
         self._errors.clear()
+        name, _, value = self._mark.partition("=")
         try:
-            # A group of its own: it and its children are interrupted as a terminal does it, and killed.
+            # A group of its own: it and its children are interrupted as a terminal does it.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                env={**os.environ, name: value},
                 start_new_session=True,
             )
         except OSError as error:
@@ -197,18 +201,22 @@ class Program:
         child, self._process = self._process, None
         if child is None:
             return
-        # Who has left the group is found by descent: ask before the parents are gone.
-        for pid in [*process.family(child.pid), -child.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+        _kill(-child.pid)
         child.wait()
+        for pid in process.bearing(self._mark):  # whoever has left the group
+            _kill(pid)
         assert self._listener is not None
         assert child.stderr is not None
         self._listener.join(1.0)
         if not self._listener.is_alive():
             child.stderr.close()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _free_port() -> int:
