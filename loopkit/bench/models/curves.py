@@ -69,10 +69,10 @@ def _plot(comparison: Comparison, kind: str, x: int, y: int) -> str:
     def up(cost: float) -> float:
         return PLOT_HEIGHT * (1 - math.log(cost / low) / math.log(high / low)) if high > low else 0.0
 
-    title = "bare servers" if kind == "bare" else "the same models as loopkit's pollers"
-    parts = [
-        f'<text class="b" x="0" y="-6">{title}: microseconds of processor time per answer</text>',
-    ]
+    title = (
+        "bare servers: us of CPU per answer" if kind == "bare" else "loopkit's pollers: us of CPU per answer"
+    )
+    parts = [f'<text class="b" x="0" y="-8">{title}</text>']
     for power in range(round(math.log10(low)), round(math.log10(high)) + 1):
         at = up(10.0**power)
         parts.append(f'<rect class="floor" x="0" y="{at:.1f}" width="{PLOT_WIDTH}" height="1"/>')
