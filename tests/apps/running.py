@@ -1,6 +1,7 @@
 """Real programs in processes of their own: started, listened to, stopped, and never left behind."""
 
 import contextlib
+import importlib.util
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -19,6 +22,14 @@ LIMIT = 40.0
 
 #: `python -m loopkit`: the way in for programs that are not told which loop to use.
 ON_LOOPKIT = ["-m", "loopkit"]
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """A mark that skips a test if one of these packages is missing. `tox -e apps` has them all."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(
+        bool(missing), reason=f"not installed here: {', '.join(missing)}; tox -e apps has all programs"
+    )
 
 
 class Program:

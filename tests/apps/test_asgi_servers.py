@@ -7,9 +7,10 @@ import os
 import signal
 
 import pytest
-from websockets.sync.client import connect as websocket
 
-from tests.apps.running import ON_LOOPKIT, running
+from tests.apps.running import ON_LOOPKIT, needs, running
+
+pytestmark = needs("gunicorn", "hypercorn", "starlette", "uvicorn", "uvicorn_worker", "websockets")
 
 LOOP = "loopkit.loop.Loop"
 BODY = os.urandom(3_000_000)
@@ -59,7 +60,9 @@ def check_http(client):
 
 
 def check_websocket(uri, **options):
-    with websocket(uri, **options) as ws:
+    from websockets.sync.client import connect
+
+    with connect(uri, **options) as ws:
         assert ws.recv(timeout=20) == LOOP
         for size in (0, 1, 125, 126, 65_536, 900_000):
             ws.send(BODY[:size])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.apps.databases import postgres_server, redis_server
-from tests.apps.running import ON_LOOPKIT, output_of, proof
+from tests.apps.running import ON_LOOPKIT, needs, output_of, proof
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,14 @@ def postgres(certificates: Any) -> Iterator[list[object]]:
         yield address
 
 
+@needs("redis")
 def test_redis(redis, certificates):
     said = output_of(*ON_LOOPKIT, "redis_client.py", *redis, certificates.authority)
     once = ["100 190", "3000000", "subscribe", "b'nothing happened'", "b'list' b'item'"]
     assert said == [*once * 3, proof()]
 
 
+@needs("asyncpg")
 def test_asyncpg(postgres, certificates):
     said = output_of(*ON_LOOPKIT, "asyncpg_client.py", *postgres, certificates.authority)
     once = ["2128890", "division by zero", "20000", "given up; then alive", "hello"]
@@ -38,6 +40,7 @@ def test_asyncpg(postgres, certificates):
     ]
 
 
+@needs("psycopg")
 def test_psycopg(postgres, certificates):
     said = output_of(*ON_LOOPKIT, "psycopg_client.py", *postgres, certificates.authority)
     once = ["[(20000,)]", "1225", "given up; then ('alive',)", "hello"]

@@ -2,9 +2,10 @@
 
 import signal
 
-from tests.apps.running import ON_LOOPKIT, output_of, proof, running
+from tests.apps.running import ON_LOOPKIT, needs, output_of, proof, running
 
 
+@needs("websockets")
 def test_a_websockets_chat_runs_unmodified():
     assert output_of(*ON_LOOPKIT, "websockets_chat.py") == [
         "heard: 20 all the same: True",
@@ -14,6 +15,7 @@ def test_a_websockets_chat_runs_unmodified():
     ]
 
 
+@needs("tornado")
 def test_tornado_uses_the_running_loop():
     assert output_of("tornado_server.py") == [
         "wraps the running loop: True",
@@ -26,6 +28,7 @@ def test_tornado_uses_the_running_loop():
     ]
 
 
+@needs("django", "uvicorn")
 def test_django_is_served_by_uvicorn(connect):
     with running(
         *["-m", "uvicorn", "django_app:app", "--host", "127.0.0.1", "--port", "0", "--loop", "loopkit:Loop"]
@@ -40,14 +43,17 @@ def test_django_is_served_by_uvicorn(connect):
     assert "Traceback" not in program.output
 
 
+@needs("django")
 def test_djangos_async_to_sync_takes_the_default_loop():
     assert output_of(*ON_LOOPKIT, "django_without_a_server.py") == [proof()]
 
 
+@needs("textual")
 def test_textual_runs_without_a_terminal():
     assert output_of("textual_app.py") == ["hello 1 1", proof(), "App.run: loopkit.loop.Loop"]
 
 
+@needs("distributed")
 def test_a_dask_cluster_in_one_process():
     assert output_of("dask_cluster.py") == [
         "scheduler: True",
@@ -57,6 +63,7 @@ def test_a_dask_cluster_in_one_process():
     ]
 
 
+@needs("distributed")
 def test_a_dask_cluster_of_processes():
     assert output_of("dask_processes.py") == [
         "sum: 328350",
@@ -65,6 +72,7 @@ def test_a_dask_cluster_of_processes():
     ]
 
 
+@needs("ipykernel")
 def test_an_ipython_kernel_executes_cells(tmp_path):
     said = output_of("kernel_client.py", IPYTHONDIR=str(tmp_path), JUPYTER_RUNTIME_DIR=str(tmp_path))
     assert said[:2] == [proof(), "42"]

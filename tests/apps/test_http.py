@@ -4,9 +4,10 @@ import os
 import signal
 
 import pytest
-from websockets.sync.client import connect as websocket
 
-from tests.apps.running import ON_LOOPKIT, PROGRAMS, output_of, proof, running
+from tests.apps.running import ON_LOOPKIT, PROGRAMS, needs, output_of, proof, running
+
+pytestmark = needs("aiohttp", "anyio", "httpx", "starlette", "uvicorn", "websockets")
 
 BODY = os.urandom(2_000_000)
 
@@ -14,6 +15,8 @@ BODY = os.urandom(2_000_000)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_an_aiohttp_server_runs_unmodified(scheme, number, connect, certificates):
+    from websockets.sync.client import connect as websocket
+
     tls = certificates.client() if scheme == "https" else None
     keys = [certificates.chain, certificates.key] if tls else []
     with running(*ON_LOOPKIT, "aiohttp_server.py", *keys) as program:

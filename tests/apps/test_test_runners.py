@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from tests.apps.running import ON_LOOPKIT, running
+from tests.apps.running import ON_LOOPKIT, needs, running
 
 PYTEST = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", "."]
 
@@ -84,6 +84,7 @@ def test_pytest_asyncios_hook_with_several_loops(suite):
     assert "4 passed" in suite(*PYTEST, conftest=conftest, test_it=test)
 
 
+@needs("anyio")
 def test_anyios_plugin(suite):
     test = """
         import anyio
