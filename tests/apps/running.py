@@ -106,7 +106,8 @@ def running(*arguments: object, folder: Path | None = None, **environment: str) 
     for argument in map(str, arguments):
         known = PROGRAMS / argument
         command.append(str(known) if argument.endswith(".py") and known.exists() else argument)
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"}
+    unwanted = ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG")  # they have programs say more
+    inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
     path = os.pathsep.join([str(ROOT), str(PROGRAMS)])
     settings = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **environment}
     with contextlib.closing(Program(command, env={**inherited, **settings}, cwd=folder)) as program:
