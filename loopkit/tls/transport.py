@@ -174,9 +174,7 @@ class SSLTransport(StreamTransport):
         except (SystemExit, KeyboardInterrupt):
             raise
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            self._handshake_failed(
-                ConnectionResetError("the peer closed the connection in the TLS handshake")
-            )
+            self._handshake_failed(ConnectionResetError("the peer hung up in the TLS handshake"))
         except BaseException as exc:
             self._handshake_failed(exc)
         else:
@@ -267,8 +265,7 @@ class SSLTransport(StreamTransport):
                     self._held = None
                 except OSError:
                     self._send_held()  # meets it again, and deals with it
-        # fast: after less, the poller says if there is more, for less than a read that finds nothing
-        if len(data) == RECORD:
+        if len(data) == RECORD:  # else the poller will say if there is more: see c
             self._read_bulk()
 
     def on_readable_buffered(self) -> None:

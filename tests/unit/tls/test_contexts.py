@@ -106,6 +106,6 @@ def test_a_reset_is_told_from_the_end_of_the_stream():
         assert ours.recv(1) == b""
         assert true_error(error, ours) is error
         reset(theirs)
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionError):
             ours.send(b"x")
         assert isinstance(true_error(error, ours), ConnectionResetError)
