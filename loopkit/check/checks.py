@@ -53,6 +53,9 @@ STUCK = 0.03
 WATCHED = 0.5
 IDLE = 0.25
 
+#: So many of a full house leave, to see whether their places are used again.
+LEAVING = 20
+
 #: Who breaks connections off may be ending: give it so many seconds.
 DYING = 1.0
 
@@ -285,11 +288,20 @@ def crowd(room: Room) -> Note | None:
             raise Trouble("crowd-unserved", served=len(talks) + 1, cause=trouble) from None
         # It has found its limit: those who are in must not suffer, and a place that gets free must be used.
         room.ask(first)
-        for talk in talks[:20]:
+        for talk in talks[:LEAVING]:
             talk.close()
-        room.guest()
+        if not room.patience.until(lambda: _let_in(room)):
+            raise Trouble("crowd-full", served=len(talks) + 1, left=LEAVING) from None
         return note
     return Note("limit-ours", {"served": wanted, "limit": ours}, True) if wanted < room.connections else None
+
+
+def _let_in(room: Room) -> bool:
+    try:
+        room.guest()
+    except Trouble:  # turned away, maybe because it has not yet noticed that others have left
+        return False
+    return True
 
 
 def _limit(room: Room, served: int) -> Note | None:

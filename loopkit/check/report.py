@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "head", "lines", "score"]
 
-#: How wide explanations are, in columns.
+#: How wide explanations are, in columns, and how far in they begin.
 WIDTH = 100
+INDENT = " " * 7
 
 
 def head(result: Result, server: Server, lang: str) -> str:
@@ -85,15 +85,30 @@ def _explanation(outcome: Outcome, lang: str) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Indented lines. Chinese needs no spaces to be cut at, and its characters are two columns wide."""
-    if text.isascii() or not any(unicodedata.east_asian_width(character) == "W" for character in text):
-        return textwrap.wrap(text, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
-    found, line, width = [], "", 0
+    """Indented lines. They end at spaces, or between characters that are two columns wide."""
+    found, line = [], ""
+    for piece in _pieces(text):
+        if line and _columns(line + piece.rstrip()) > WIDTH - len(INDENT):
+            found.append(INDENT + line.rstrip())
+            line = ""
+        line += piece
+    return [*found, INDENT + line.rstrip()]
+
+
+def _pieces(text: str) -> list[str]:
+    """The parts between which a line may end: words with the space after them, Chinese characters."""
+    pieces: list[str] = []
+    apart = True
     for character in text:
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        # No line begins with a mark that ends something.
-        if width > WIDTH - 6 and unicodedata.category(character) not in ("Po", "Pe"):
-            found.append(" " * 6 + line)
-            line, width = "", 2
-        line += character
-    return [*found, " " * 6 + line]
+        wide = _columns(character) == 2
+        closing = unicodedata.category(character) in ("Po", "Pe")  # no line begins with one of these
+        if (pieces and not (apart or wide)) or (pieces and (character.isspace() or (wide and closing))):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+        apart = wide or character.isspace()
+    return pieces
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

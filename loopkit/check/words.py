@@ -206,6 +206,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the first {served} were served, then: {cause}",
         "服务了前 {served} 个，接着：{cause}",
     ),
+    "crowd-full": (
+        "{served} were served; when {left} of them had left, nobody new was let in",
+        "服务了 {served} 个；走了 {left} 个之后，还是不让新的进来",
+    ),
     "leak": (
         "{before} descriptors before {clients} clients came and went, {after} afterwards",
         "{clients} 个客户端来去之前有 {before} 个描述符，之后有 {after} 个",

@@ -68,6 +68,9 @@ def main(argv: list[str]) -> int:
     before = {number: signal.signal(number, how) for number, how in _SIGNALS.items()}
     try:
         result = examine(server, " ".join(chosen.words), chosen.options, tell)
+    except BrokenPipeError:  # loopkit check ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own last flush succeeds
+        return 1
     except (KeyboardInterrupt, _Terminated):
         print(f"loopkit check: {say(chosen.lang, 'stopped')}", file=sys.stderr)
         return 130
