@@ -58,7 +58,7 @@ WELCOME = "good.Client.answer = lambda *_: b'welcome\\n'"
 
 
 def was_found(done: subprocess.CompletedProcess[str]) -> bool:
-    return "and 'welcome\\n' came" in done.stdout
+    return "'welcome\\n' came" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,19 @@ def test_the_limit_of_select_is_explained() -> None:
     assert crowd["status"] == "limited"
     assert crowd["text"].startswith("1020 clients, then select() is at its end")
     assert done.returncode == 0
+
+
+def test_nobody_reading_on_is_no_traceback(tmp_path: Path) -> None:
+    server = program(tmp_path, f"import good\n{WELCOME}\ngood.main(good.Server)")
+    command = [sys.executable, "-m", "loopkit", "check", server]
+    with subprocess.Popen(
+        command, cwd=SOURCE, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as checking:
+        assert checking.stdout is not None
+        checking.stdout.close()
+        checking.stdout = None
+        assert checking.communicate(timeout=LIMIT)[1] == b""
+    assert checking.returncode == 1
 
 
 def test_a_traceback_at_ctrl_c_is_mentioned(tmp_path: Path) -> None:

@@ -68,11 +68,23 @@ def test_bytes_are_quoted_as_text() -> None:
     assert said == r"应是 '世界\n'，来的是 '\\xe4\\xb8'"
 
 
+def columns(line: str) -> int:
+    return sum(2 if ord(character) > 0x2E80 else 1 for character in line)
+
+
+def test_words_are_not_cut_beside_chinese_ones() -> None:
+    values = {"wanted": "世界，" * 20 + "loopkit " * 20, "got": b"unbreakable" * 3}
+    shown = lines(Outcome("answers", "fault", "other", values), Options(), "zh")
+    assert sum(line.count("loopkit") for line in shown) == 20
+    assert any("unbreakable" * 3 in line for line in shown)
+    assert not any(line.lstrip().startswith("，") for line in shown)
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_long_explanations_are_wrapped_and_lose_nothing(lang: str) -> None:
     outcome = Outcome("idle", "fault", "busy", {"percent": 99})
     title, *rest = lines(outcome, Options(), lang)
     assert say(lang, "idle.title") in title
-    assert all(len(line) <= WIDTH for line in rest)
+    assert all(columns(line) <= WIDTH for line in rest)
     shown = "".join(line.strip().replace(" ", "") for line in rest)
     assert say(lang, "idle.hint").replace(" ", "") in shown
