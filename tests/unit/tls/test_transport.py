@@ -53,7 +53,7 @@ async def test_one_frame_stands_between_the_turn_and_the_protocol():
     async with pair(Looking) as (client, server):
         server.transport.write(b"hello")
         await client.received(5)
-    assert names == ["on_readable"]
+    assert [name for name in names if name != "_run"] == ["on_readable"]  # that one is debug mode's
 
 
 async def test_one_descriptor_a_connection():
@@ -150,6 +150,7 @@ async def test_unix_sockets_are_not_corked():
 
 async def test_a_failed_handshake_is_reported_in_debug_mode_only(reports):
     loop = asyncio.get_running_loop()
+    loop.set_debug(False)
     loop.set_exception_handler(reports)
 
     def knock(address):
@@ -205,6 +206,7 @@ async def test_start_tls_gives_a_transport_on_top_of_the_old_one():
 
 async def test_a_client_that_resets_in_the_handshake_leaves_nothing(reports):
     loop = asyncio.get_running_loop()
+    loop.set_debug(False)
     loop.set_exception_handler(reports)
     async with await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context()) as listener:
         address = listener.sockets[0].getsockname()
