@@ -15,7 +15,7 @@ import loopkit.pollers
 from tests.shape.source import PACKAGE, ROOT, files
 
 # Named on the map as folders.
-OPTIONAL = ("loopkit.bench", "loopkit.cli")
+OPTIONAL = ("loopkit.bench", "loopkit.check", "loopkit.cli", "loopkit.sockets")
 
 METHODS = [
     name
