@@ -670,6 +670,7 @@ async def test_an_empty_host_name_is_not_checked():
 
 async def test_a_server_survives_clients_that_refuse_its_certificate():
     asyncio.get_running_loop().set_debug(False)  # which would report each failed handshake
+
     def refuse(address):
         context = ssl.create_default_context()
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -683,6 +684,7 @@ async def test_a_server_survives_clients_that_refuse_its_certificate():
 @pytest.mark.parametrize("rubbish", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 1000, b"\x16\x03\x01\xff\xff", b""])
 async def test_a_server_survives_what_is_no_tls(rubbish):
     asyncio.get_running_loop().set_debug(False)  # which would report each failed handshake
+
     def knock(address):
         with connect(address) as sock, contextlib.suppress(OSError):
             sock.sendall(rubbish)
@@ -722,6 +724,7 @@ async def test_a_server_that_stalls_the_handshake_is_given_up():
 
 async def test_a_client_that_stalls_the_handshake_is_given_up():
     asyncio.get_running_loop().set_debug(False)  # which would report each failed handshake
+
     def stall(address):
         with connect(address) as sock:
             with contextlib.suppress(ConnectionResetError):

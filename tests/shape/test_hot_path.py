@@ -165,9 +165,9 @@ def test_a_message_costs_three_system_calls(serve, calls):
 
 
 def test_a_message_on_tls_costs_one_read():
-    """And one look at the socket before it. No second read that finds nothing: the poll comes anyway, and says
-    whether there is more."""
-    assert measured(tls_echo, tls_connect).kernel == dict.fromkeys(("poll", "recv", "read", "write"), MESSAGES)
+    """And one look at the socket before it, but no second read that finds nothing: the poll comes anyway."""
+    calls = ("poll", "recv", "read", "write")
+    assert measured(tls_echo, tls_connect).kernel == dict.fromkeys(calls, MESSAGES)
 
 
 def test_a_step_of_a_task_costs_no_poll():
