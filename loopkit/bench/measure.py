@@ -115,7 +115,7 @@ class Bench:
             try:
                 return self._run_load(job, server.pid, calls)
             except Failure as failure:
-                if server.has_ended():
+                if server.has_ended(seconds=1):
                     raise Failure(f"the server died: {server.describe_end()}") from None
                 words = server.last_words()
                 raise Failure(f"{failure}" + (f"; the server said: {words}" if words else "")) from None

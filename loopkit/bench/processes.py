@@ -133,9 +133,13 @@ class Child:
             return f"killed by {name}" + (f" ({words})" if words else "")
         return words or f"ended with exit code {code}"
 
-    def has_ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._process.poll() is not None
+    def has_ended(self, seconds: float = 0) -> bool:
+        """Whether the process is gone, or goes within so many seconds: its sockets are closed before it is."""
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def last_words(self) -> str:
         """The last exception on stderr, or whatever its last line says."""
