@@ -134,7 +134,7 @@ class Child:
         return words or f"ended with exit code {code}"
 
     def has_ended(self, seconds: float = 0) -> bool:
-        """Whether the process is gone, or goes within so many seconds: its sockets are closed before it is."""
+        """Whether the process is gone, or goes within so many seconds: its sockets are closed earlier."""
         try:
             self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:

@@ -14,6 +14,7 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..transports.base import name_of
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
 from . import addresses, sockets
@@ -194,26 +195,18 @@ async def connected(
     `data_received`.
     """
     sock.setblocking(False)
-    try:
-        protocol = protocol_factory()
-    except BaseException:
-        if own:
-            sock.close()
-        raise
-    ensure_no_transport(loop, sock.fileno(), sock)
-    try:
-        # Now: a peer that resets takes its name with it.
-        extra: dict[str, Any] = {"peername": sock.getpeername()}
-    except OSError:
-        extra = {"peername": None}
     waiter = loop.create_future()
     context = copy_context()
-    addresses.set_no_delay(sock)
     transport: asyncio.Transport
-    if ssl:
-        from .. import tls
+    try:
+        protocol = protocol_factory()
+        ensure_no_transport(loop, sock.fileno(), sock)
+        # The name now: a peer that resets takes it with it.
+        extra: dict[str, Any] = {"peername": name_of(sock.getpeername)}
+        addresses.set_no_delay(sock)
+        if ssl:
+            from .. import tls
 
-        try:
             transport = tls.make_transport(
                 loop,
                 sock,
@@ -227,14 +220,14 @@ async def connected(
                 handshake_timeout=handshake_timeout,
                 shutdown_timeout=shutdown_timeout,
             )
-        except BaseException:
-            if own:
-                sock.close()
-            raise
-    else:
-        transport = StreamTransport(loop, sock, protocol, context, extra)
-        loop.call_soon(protocol.connection_made, transport, context=context)
-        loop.call_soon(transport._begin, waiter, context=context)
+        else:
+            transport = StreamTransport(loop, sock, protocol, context, extra)
+            loop.call_soon(protocol.connection_made, transport, context=context)
+            loop.call_soon(transport._begin, waiter, context=context)
+    except BaseException:
+        if own:
+            sock.close()
+        raise
     try:
         await waiter
     except BaseException:

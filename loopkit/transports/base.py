@@ -78,9 +78,9 @@ class SocketTransport(asyncio.BaseTransport):
         if name not in self._extra and self._sock is not None:
             # Looked up when first asked for: most connections are never asked.
             if name == "sockname":
-                self._extra[name] = _name(self._sock.getsockname)
+                self._extra[name] = name_of(self._sock.getsockname)
             elif name == "peername":
-                self._extra[name] = _name(self._sock.getpeername)
+                self._extra[name] = name_of(self._sock.getpeername)
             elif name == "socket":
                 self._extra[name] = TransportSocket(self._sock)
         return self._extra.get(name, default)
@@ -138,6 +138,9 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """connection_made() has been called: read from now on, and resume who waits for the connection."""
+        # The descriptor may be among what the poll has found, armed by its former user: data must not
+        # come before who awaits us has resumed.
+        self._loop._watches.stale.add(self._fd)
         try:
             self._start_reading()
         except (OSError, ValueError) as exc:  # the poller cannot watch it
@@ -224,7 +227,8 @@ class SocketTransport(asyncio.BaseTransport):
                 self._server._detach(self)
 
 
-def _name(ask: Callable[[], Any]) -> Any:
+def name_of(ask: Callable[[], Any]) -> Any:
+    """What ``getsockname`` or ``getpeername`` says; None if there is no name, or no connection any more."""
     try:
         return ask()
     except OSError:

@@ -194,3 +194,33 @@ async def test_a_server_counts_its_connections():
     for protocol in made:
         await protocol.lost()
     await server.wait_closed()
+
+
+async def test_data_comes_after_who_awaits_the_connection_even_on_a_used_socket():
+    """A socket that `sock_recv` has left armed may be in the poll's answer when its transport begins."""
+    loop = asyncio.get_running_loop()
+    with unix_pair() as (ours, theirs):
+        theirs.send(b"x")
+        assert await loop.sock_recv(ours, 10) == b"x"
+        waiting = asyncio.ensure_future(loop.sock_recv(ours, 10))
+        await asyncio.sleep(0)
+        theirs.send(b"y")
+        assert await waiting == b"y"
+        order = []
+
+        class Noting(asyncio.Protocol):
+            def connection_made(self, transport):
+                order.append("made")
+                theirs.send(b"z")
+
+            def data_received(self, data):
+                order.append("data")
+
+        theirs.send(b"before")
+        transport, protocol = await loop.create_connection(Noting, sock=ours)
+        order.append("resumed")
+        while "data" not in order:
+            await asyncio.sleep(0)
+        assert order[:3] == ["made", "resumed", "data"]
+        transport.close()
+        await asyncio.sleep(0)
