@@ -10,6 +10,7 @@ import enum
 import logging
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,9 @@ def share_loggers() -> None:
 
 MOCKABLE = ("loopkit.executor", "loopkit.net", "loopkit.signals")
 
+#: Those of them that loopkit loads when they are first used: too late for what is done here.
+LATE = ("loopkit.net.datagrams", "loopkit.net.sendfile", "loopkit.signals")
+
 
 class SharedModule:
     """A module as the loop under test sees it: the real one, or the mock that a test has put in its place."""
@@ -63,6 +67,9 @@ def share_modules() -> None:
     Not for the wakeup, whose counterpart sits in a module of asyncio's that no test mocks. A loop in C
     cannot be reached.
     """
+    if "loopkit" in sys.modules:
+        for name in LATE:
+            import_module(name)
     for owner in [module for name, module in sys.modules.items() if name.startswith(MOCKABLE)]:
         for name in ("os", "signal", "socket", "sys"):
             if vars(owner).get(name) is sys.modules[name]:
