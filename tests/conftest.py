@@ -14,6 +14,7 @@ import asyncio
 import gc
 import inspect
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,12 @@ PARITY = Path(__file__).parent / "parity"
 
 # How long, in seconds, tasks of a finished test may take to notice that their connection is gone.
 SETTLE = 5.0
+
+
+# A shell that starts us in the background has SIGINT ignored, which exec() hands down: the programs that tests
+# start would not notice Ctrl-C either.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
