@@ -31,8 +31,8 @@ PARITY = Path(__file__).parent / "parity"
 SETTLE = 5.0
 
 
-# A shell that starts us in the background has SIGINT ignored, which exec() hands down: the programs that tests
-# start would not notice Ctrl-C either.
+# A shell that starts us in the background has SIGINT ignored, and exec() hands that down: the programs that
+# tests start would not notice Ctrl-C either.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
