@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 import traceback
 from asyncio.format_helpers import _format_callback_source as format_callback
 from asyncio.log import logger
@@ -21,13 +20,10 @@ if TYPE_CHECKING:
 ExceptionHandler = Callable[["asyncio.AbstractEventLoop", dict[str, Any]], object]
 
 
-def callback_failed(loop: Loop, handle: asyncio.Handle, exc: BaseException, debug: bool = False) -> None:
+def callback_failed(loop: Loop, handle: asyncio.Handle, exc: BaseException) -> None:
     """Report *exc*, which the callback of *handle* let out."""
     callback, args = handle._callback, handle._args  # type: ignore[attr-defined]
-    if sys.version_info >= (3, 13):
-        source = format_callback(callback, args, debug=debug)
-    else:
-        source = format_callback(callback, args)
+    source = format_callback(callback, args)
     context = {"message": f"Exception in callback {source}", "exception": exc, "handle": handle}
     if handle._source_traceback:  # type: ignore[attr-defined]
         context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
