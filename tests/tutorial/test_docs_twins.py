@@ -38,9 +38,9 @@ def code(page: Path) -> list[tuple[str, str, str]]:
         if kind == "text":
             text = ""
         if kind == "{toctree}":
-            # The Chinese one also takes the Chinese pages of a folder, in zh/, as soon as there are any.
-            text = re.sub(r"^:caption:.*\n", "", text, flags=re.MULTILINE).replace("\n/", "\n")
-            text = text.replace("\n**", "\n")
+            # The Chinese one begins with the Chinese pages of a folder, if any, then has the English (/...).
+            text = re.sub(r"^(?::caption:.*|\w+/\*(?=\n/))\n", "", text, flags=re.MULTILINE)
+            text = text.replace("\n/", "\n")
         blocks.append((kind, argument.replace("../", ""), text.replace("../", "")))
     return blocks
 
