@@ -37,7 +37,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "score": ("{points} of {possible} checks passed.", "{possible} 项检查通过了 {points} 项。"),
     "good": (
         "{points} of {possible} checks passed. Well done.",
-        "{possible} 项检查全部通过（{points} 项），作业合格。",
+        "检查全部通过（{points}/{possible}），作业合格。",
     ),
     "stopped": ("stopped; the server has been ended too", "检查中止，服务器也已结束"),
     # -- Checks.
@@ -55,7 +55,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "together.hint": (
         "While one client says nothing the others must be served: never wait in recv() for one of them. "
         "Keep what you owe a client with that client.",
-        "一个客户端不说话的时候，别的也要照常服务：不能停在某一个的 recv() 上等。欠谁的回答就记在谁名下。",
+        "一个客户端不说话，别的也要照常服务：不能停在某一个的 recv() 上等。欠谁的回答就记在谁名下。",
     ),
     "single-thread.title": ("does so in a single thread", "只用一个线程"),
     "single-thread.fault": ("it is not a single thread", "用了不止一个线程"),
@@ -181,7 +181,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "wrong": (
         "at byte {at} {wanted} was expected and {got} came",
-        "第 {at} 个字节起，应是 {wanted}，来的是 {got}",
+        "从位置 {at} 起，应是 {wanted}，来的是 {got}",
     ),
     "other": ("{wanted} was expected and {got} came", "应是 {wanted}，来的是 {got}"),
     "late": ("not finished after {seconds:g} s", "过了 {seconds:g} 秒还没有完"),
