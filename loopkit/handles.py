@@ -35,13 +35,8 @@ class Handle(asyncio.Handle):
     _context: Context
     _loop: Loop
 
-    def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
+    # Made empty and filled by who makes it: `Handle()` never leaves C.
+    __init__ = object.__init__
 
     @property
     def _cancelled(self) -> bool:  # type: ignore[override]
@@ -69,16 +64,6 @@ class TimerHandle(Handle, asyncio.TimerHandle):
 
     _when: float
     _scheduled: bool
-
-    def __init__(
-        self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: Loop, context: Context
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
-        self._when = when
-        self._scheduled = False
 
     def cancel(self) -> None:
         """Cancel the call. Idempotent."""

@@ -78,8 +78,6 @@ CLOCK_RESOLUTION = time.get_clock_info("monotonic").resolution
 NOT_IN = ~POLLIN
 NOT_OUT = ~POLLOUT
 
-_new = object.__new__
-
 
 class Loop(asyncio.AbstractEventLoop):
     """An `asyncio.AbstractEventLoop` on the poller named by LOOPKIT_POLLER, or the best the platform has.
@@ -431,7 +429,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle = debug.guarded_handle(self, "call_soon", callback, args, context)
         else:
             # fast: no constructor frame; see performance.md#lean-handles
-            handle = _new(Handle)
+            handle = Handle()
             handle._callback = callback
             handle._args = args
             handle._loop = self
@@ -447,7 +445,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle = debug.guarded_handle(self, "call_soon_threadsafe", callback, args, context)
         else:
             # fast: as in call_soon; see performance.md#lean-handles
-            handle = _new(Handle)
+            handle = Handle()
             handle._callback = callback
             handle._args = args
             handle._loop = self
@@ -485,7 +483,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle._scheduled = True  # type: ignore[attr-defined]
         else:
             # fast: as in call_soon; see performance.md#lean-handles
-            handle = _new(TimerHandle)
+            handle = TimerHandle()
             handle._callback = callback
             handle._args = args
             handle._loop = self
@@ -506,9 +504,14 @@ class Loop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.Handle:
         if self._debug:
-            handle: asyncio.Handle = debug.forget_frames(asyncio.Handle(callback, args, self, context), 1)
-            return handle
-        return Handle(callback, args, self, copy_context() if context is None else context)
+            watched: asyncio.Handle = debug.forget_frames(asyncio.Handle(callback, args, self, context), 1)
+            return watched
+        handle = Handle()
+        handle._callback = callback
+        handle._args = args
+        handle._loop = self
+        handle._context = copy_context() if context is None else context
+        return handle
 
     def _watch(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
         """Have ``callback(*args)`` called whenever *fd*, a descriptor of the loop's own, is readable."""
