@@ -36,7 +36,11 @@ class Handle(asyncio.Handle):
     _loop: Loop
 
     # Made empty and filled by who makes it: `Handle()` never leaves C.
-    __init__ = object.__init__
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
 
     @property
     def _cancelled(self) -> bool:  # type: ignore[override]
