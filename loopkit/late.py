@@ -1,9 +1,12 @@
 """Methods whose room is entered when they are first called for.
 
-`import loopkit` loads what nearly every program uses; pipes, datagrams, child processes, `sendfile` and TLS
-are a dozen files more, which a program that does not use them need not wait for. `late` stands for a
-function of such a file in the class body of the loop, and gives way to it on the first access: nothing is
-left of it then.
+`import loopkit` loads what turns: the loop, its handles and timers, tasks, the fd table, the pollers. What it
+can be asked for besides (connections, servers, datagrams, pipes, TLS, signals, child processes) is two dozen
+files more, of which most programs need few. `late` stands for a function of such a file in the class body of
+the loop, and gives way to it on the first access: nothing is left of it then.
+
+The price: the first `create_server` or `create_connection` of a process imports its files, some 2 ms, while
+the loop is running. A program that minds says ``loopkit.Loop.create_server`` beforehand.
 """
 
 from __future__ import annotations

@@ -52,7 +52,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import debug, errors, executor, pollers, tasks, watches
 from .handles import Handle, TimerHandle
 from .late import late
-from .net import connect, serve, sockets
 from .timers import TimerHeap
 from .wakeup import Wakeup
 
@@ -527,13 +526,13 @@ class Loop(asyncio.AbstractEventLoop):
     _asyncgen_firstiter = tasks.asyncgen_firstiter
     _asyncgen_finalizer = tasks.asyncgen_finalizer
 
-    create_connection = connect.create_connection
-    create_unix_connection = connect.create_unix_connection
+    create_connection = late("net.connect")
+    create_unix_connection = late("net.connect")
     # typeshed still has reuse_address, which Python 3.11 took away
     create_datagram_endpoint = late("net.datagrams")
-    create_server = serve.create_server
-    create_unix_server = serve.create_unix_server
-    connect_accepted_socket = connect.connect_accepted_socket
+    create_server = late("net.serve")
+    create_unix_server = late("net.serve")
+    connect_accepted_socket = late("net.connect")
 
     sendfile = late("net.sendfile")
     start_tls = late("tls")
@@ -543,14 +542,14 @@ class Loop(asyncio.AbstractEventLoop):
     add_writer = watches.add_writer
     remove_writer = watches.remove_writer
 
-    sock_recv = sockets.sock_recv
-    sock_recv_into = sockets.sock_recv_into
-    sock_recvfrom = sockets.sock_recvfrom
-    sock_recvfrom_into = sockets.sock_recvfrom_into
-    sock_sendall = sockets.sock_sendall
-    sock_sendto = sockets.sock_sendto
-    sock_connect = sockets.sock_connect
-    sock_accept = sockets.sock_accept
+    sock_recv = late("net.sockets")
+    sock_recv_into = late("net.sockets")
+    sock_recvfrom = late("net.sockets")
+    sock_recvfrom_into = late("net.sockets")
+    sock_sendall = late("net.sockets")
+    sock_sendto = late("net.sockets")
+    sock_connect = late("net.sockets")
+    sock_accept = late("net.sockets")
     sock_sendfile = late("net.sendfile")
 
     getaddrinfo = executor.getaddrinfo

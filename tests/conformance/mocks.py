@@ -41,7 +41,13 @@ def share_loggers() -> None:
 MOCKABLE = ("loopkit.executor", "loopkit.net", "loopkit.signals")
 
 #: Those of them that loopkit loads when they are first used: too late for what is done here.
-LATE = ("loopkit.net.datagrams", "loopkit.net.sendfile", "loopkit.signals")
+LATE = (
+    "loopkit.net.connect",
+    "loopkit.net.datagrams",
+    "loopkit.net.sendfile",
+    "loopkit.net.serve",
+    "loopkit.signals",
+)
 
 
 class SharedModule:
