@@ -202,7 +202,7 @@ async def connected(
         protocol = protocol_factory()
         ensure_no_transport(loop, sock.fileno(), sock)
         # The name now: a peer that resets takes it with it.
-        extra: dict[str, Any] = {"peername": name_of(sock.getpeername)}
+        peername = name_of(sock.getpeername)
         addresses.set_no_delay(sock)
         if ssl:
             from .. import tls
@@ -213,7 +213,7 @@ async def connected(
                 protocol,
                 None if isinstance(ssl, bool) else ssl,
                 context,
-                extra,
+                peername,
                 waiter=waiter,
                 server_side=server_side,
                 server_hostname=server_hostname,
@@ -221,7 +221,7 @@ async def connected(
                 shutdown_timeout=shutdown_timeout,
             )
         else:
-            transport = StreamTransport(loop, sock, protocol, context, extra)
+            transport = StreamTransport(loop, sock, protocol, context, peername)
             loop.call_soon(protocol.connection_made, transport, context=context)
             loop.call_soon(transport._begin, waiter, context=context)
     except BaseException:

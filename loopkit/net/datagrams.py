@@ -67,7 +67,7 @@ async def create_datagram_endpoint(
     try:
         protocol = protocol_factory()
         context = copy_context()
-        transport = DatagramTransport(loop, sock, protocol, address, context, {})
+        transport = DatagramTransport(loop, sock, protocol, address, context)
     except BaseException:
         if ours:
             sock.close()

@@ -171,7 +171,6 @@ class Server(asyncio.Server):
         loop, context, protocol = self._loop, self._context.copy(), None
         try:
             protocol = context.run(self._protocol_factory)
-            extra = {"peername": address}
             if self._ssl_context is not None:
                 from .. import tls
 
@@ -182,14 +181,14 @@ class Server(asyncio.Server):
                     protocol,
                     self._ssl_context,
                     context,
-                    extra,
+                    address,
                     server=self,
                     server_side=True,
                     handshake_timeout=handshake_timeout,
                     shutdown_timeout=shutdown_timeout,
                 )
                 return
-            transport = StreamTransport(loop, sock, protocol, context, extra, self)
+            transport = StreamTransport(loop, sock, protocol, context, address, self)
         except (SystemExit, KeyboardInterrupt):
             sock.close()
             raise

@@ -32,7 +32,7 @@ def make_transport(
     protocol: asyncio.BaseProtocol,
     ssl_context: Any,
     context: Context,
-    extra: dict[str, Any],
+    peername: Any,
     *,
     waiter: asyncio.Future[None] | None = None,
     server: Server | None = None,
@@ -49,7 +49,7 @@ def make_transport(
     """
     settings = Settings(ssl_context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
     if not is_drivable(settings.context):
-        return over_socket(loop, sock, protocol, settings, context, extra, waiter, server)
-    transport = SSLTransport(loop, sock, protocol, settings, context, extra, waiter, server)
+        return over_socket(loop, sock, protocol, settings, context, peername, waiter, server)
+    transport = SSLTransport(loop, sock, protocol, settings, context, peername, waiter, server)
     transport.begin()
     return transport

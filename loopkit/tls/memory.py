@@ -49,13 +49,13 @@ def over_socket(
     protocol: asyncio.BaseProtocol,
     settings: Settings,
     context: Context,
-    extra: dict[str, Any],
+    peername: Any,
     waiter: asyncio.Future[None] | None,
     server: Server | None,
 ) -> asyncio.Transport:
     """TLS for *protocol* over a stream transport on *sock*."""
     layer = _make_layer(loop, protocol, settings, waiter)
-    beneath = StreamTransport(loop, sock, layer, context, extra, server)
+    beneath = StreamTransport(loop, sock, layer, context, peername, server)
     loop.call_soon(layer.connection_made, beneath, context=context)
     loop.call_soon(beneath._begin, None, context=context)
     return layer._app_transport  # type: ignore[no-any-return]

@@ -101,12 +101,12 @@ class SSLTransport(StreamTransport):
         protocol: asyncio.BaseProtocol,
         settings: Settings,
         context: Context,
-        extra: dict[str, Any],
+        peername: Any,
         waiter: asyncio.Future[None] | None,
         server: Server | None,
     ) -> None:
         self._face, self._tls = open_connection(sock, settings)
-        super().__init__(loop, sock, protocol, context, extra, server)
+        super().__init__(loop, sock, protocol, context, peername, server)
         self._limits = LIMITS
         self._settings = settings
         self._waiter = waiter
@@ -117,7 +117,7 @@ class SSLTransport(StreamTransport):
         self._is_tcp = sock.family in (AF_INET, AF_INET6)
         self._clock: asyncio.TimerHandle | None = None
         self._stage: asyncio.Handle | None = loop._new_handle(self._shake_hands, (), context)
-        extra["sslcontext"] = settings.context
+        self._extra["sslcontext"] = settings.context
 
     def begin(self) -> None:
         """Shake hands."""

@@ -87,10 +87,10 @@ class UpgradedSSLTransport(SSLTransport):
         settings: Settings,
         waiter: asyncio.Future[None],
     ) -> None:
-        extra = dict(beneath._extra)
         super().__init__(
-            beneath._loop, beneath._sock, protocol, settings, beneath._context, extra, waiter, None
+            beneath._loop, beneath._sock, protocol, settings, beneath._context, None, waiter, None
         )
+        self._extra.update(beneath._extra)
         self._beneath = beneath
         self._is_made = True  # connection_made() came when the connection was in the clear
         self._loop._watches.own(self._fd, beneath)

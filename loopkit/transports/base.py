@@ -38,6 +38,7 @@ class SocketTransport(asyncio.BaseTransport):
         "_closing",  # no more reading; the end is scheduled, or waits for the buffer to drain
         "_context",  # what the protocol's methods run in
         "_fd",
+        "_known",  # the peer's name; once anybody has asked for extra information, all of it, as a dict
         "_limits",  # (high, low) water marks
         "_loop",
         "_lost",  # connection_lost is scheduled (1), and how often was written since
@@ -54,16 +55,15 @@ class SocketTransport(asyncio.BaseTransport):
     _protocol: Any
     _reader: asyncio.Handle
     _context: Context
-    _extra: dict[str, Any]
 
     def __init__(
-        self, loop: Loop, sock: socket.socket, context: Context, extra: dict[str, Any], server: Server | None
+        self, loop: Loop, sock: socket.socket, context: Context, peername: Any, server: Server | None
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._fd = fd = sock.fileno()
         self._context = context
-        self._extra = extra
+        self._known = peername
         self._server = server
         self._closing = self._paused = self._protocol_paused = False
         self._lost = 0
@@ -73,17 +73,22 @@ class SocketTransport(asyncio.BaseTransport):
 
     # -- what it says about itself ---------------------------------------------------------------------------
 
+    @property
+    def _extra(self) -> dict[str, Any]:
+        # Made when first asked for, like what it holds: most connections are never asked.
+        if type(self._known) is not dict:
+            self._known = {"peername": self._known}
+        return self._known
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """``socket`` (an `asyncio.trsock.TransportSocket`), ``sockname``, ``peername``, or *default*."""
-        if name not in self._extra and self._sock is not None:
-            # Looked up when first asked for: most connections are never asked.
+        extra = self._extra
+        if name not in extra and self._sock is not None:
             if name == "sockname":
-                self._extra[name] = name_of(self._sock.getsockname)
-            elif name == "peername":
-                self._extra[name] = name_of(self._sock.getpeername)
+                extra[name] = name_of(self._sock.getsockname)
             elif name == "socket":
-                self._extra[name] = TransportSocket(self._sock)
-        return self._extra.get(name, default)
+                extra[name] = TransportSocket(self._sock)
+        return extra.get(name, default)
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
@@ -197,9 +202,8 @@ class SocketTransport(asyncio.BaseTransport):
             self._release()
 
     def _release(self) -> None:
-        """The end. Names stay known: programs log them when a connection is gone."""
-        for name in ("sockname", "peername"):
-            self.get_extra_info(name)
+        """The end. The names stay known: programs log them when a connection is gone."""
+        self.get_extra_info("sockname")
         self._give_back()
         self._reader.cancel()  # it refers to us, as we to it
         self._sock = self._protocol = self._loop = None  # type: ignore[assignment]

@@ -26,7 +26,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .base import SocketTransport
+from .base import SocketTransport, name_of
 from .flow import DEFAULT_LIMITS, KIB, WriteFlow
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         protocol: asyncio.BaseProtocol,
         address: Any,
         context: Context,
-        extra: dict[str, Any],
     ) -> None:
-        super().__init__(loop, sock, context, extra, None)
+        super().__init__(loop, sock, context, name_of(sock.getpeername), None)
         self._limits = DEFAULT_LIMITS
         self._protocol = protocol
         self._address = address
@@ -86,12 +85,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         self._unresolved: dict[Any, list[bytes]] = {}
         self._numeric: set[Any] = set()
         self.max_size = READ_SIZE_INTERNET if sock.family in INTERNET else READ_SIZE
-        self._connected = True
-        try:
-            extra["peername"] = sock.getpeername()
-        except OSError:
-            extra["peername"] = None
-            self._connected = False
+        self._connected = self._known is not None
         self.get_extra_info("sockname")  # now: sending binds a socket that is not bound yet
         self._reader = loop._new_handle(self.on_readable, (), context)
 

@@ -94,10 +94,10 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         context: Context,
-        extra: dict[str, Any],
+        peername: Any,
         server: Server | None = None,
     ) -> None:
-        super().__init__(loop, sock, context, extra, server)
+        super().__init__(loop, sock, context, peername, server)
         self._limits = DEFAULT_LIMITS
         self._backlog: deque[Buffer] | None = None
         self._backlog_size = self._held_size = 0
