@@ -93,7 +93,7 @@ def examine(
         options: what the user chose.
         tell: is called with each outcome as soon as it is there.
     """
-    result = Result(target, answer=options.answer)
+    result = Result(target)
     examination = _Examination(server, options, result)
     with _descriptors(options.connections + OURS):
         try:
@@ -145,7 +145,7 @@ class _Examination:
                 self._server,
                 patience,
                 stack,
-                answer=self._result.answer,
+                answer=self._result.answer or self._options.answer,
                 connections=self._options.connections,
                 passed=self._good,
             )

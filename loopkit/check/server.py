@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,13 @@ STARTUP = 10.0
 
 #: How much of what it writes to stderr is kept: the end, in bytes.
 KEPT = 65536
+
+#: How Python frames the traceback of an exception group: bars before the lines of each part, rules between.
+_BAR = re.compile(r"^ *\| ?")
+_RULE = re.compile(r"^ *\+[-+]")
+
+#: A frame of a traceback, or where a syntax error is.
+_FRAME = re.compile(r'^ +File "(.+)", line (\d+)')
 
 
 class Server(Protocol):
@@ -51,6 +59,8 @@ class Running:
     Args:
         host, port: where it listens.
 
+    A host may have several addresses, as localhost has; the first one at which somebody listens counts.
+
     Raises:
         OSError: the host is unknown.
     """
@@ -59,7 +69,8 @@ class Running:
 
     def __init__(self, host: str, port: int) -> None:
         found = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)
-        self.address: tuple[str, int] = found[0][4][:2]  # type: ignore[assignment]
+        addresses: list[tuple[str, int]] = [entry[4][:2] for entry in found]  # type: ignore[misc]
+        self.address = next(filter(_takes_calls, addresses[:-1]), addresses[-1])
         self.pid = process.owner(*self.address)
 
     def ended(self, within: float = 0.0) -> str | None:
@@ -104,8 +115,12 @@ class Program:
         return [program + form for form in ARGUMENTS]
 
     def start(self) -> None:
-        """Start it, in the first way in which it listens. Raises Trouble if it does not."""
-        ends = []
+        """Start it, in the first way in which it listens. Raises Trouble if it does not.
+
+        If each way ends it, what it said to each is told: to all but one it may have complained of the
+        arguments, and only the one that it understands shows what is wrong with it.
+        """
+        ends: dict[str, str] = {}
         for form in self._forms:
             port = self._port or _free_port()
             self._launch([word.replace("{port}", str(port)) for word in form])
@@ -116,9 +131,11 @@ class Program:
             if words is None:
                 self.close()
                 raise Trouble("deaf", seconds=STARTUP)
-            ends.append(words)
+            command = [Path(form[0]).name, *form[1:]]
+            ends.setdefault(words, " ".join(command).replace("{port}", "PORT"))
             self.close()
-        raise Trouble("ended", words=ends[-1])
+        told = [f"`{shown}`: {words}" for words, shown in ends.items()] if len(ends) > 1 else ends
+        raise Trouble("ended", words="; ".join(told))
 
     def _launch(self, command: list[str]) -> None:
         self._errors.clear()
@@ -167,11 +184,9 @@ class Program:
             return None
         if self._listener is not None:
             self._listener.join(0.5)  # a grandchild may hold the pipe open
-        lines = self._errors.decode(errors="replace").split("\n")
-        told = [line.strip() for line in lines if line.strip()]
+        if words := _last_words(self._errors.decode(errors="replace"), Path(self._words[0]).name):
+            return words
         code = self._process.returncode
-        if told:
-            return told[-1][:200]
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def interrupt(self, seconds: float) -> bool:
@@ -210,6 +225,28 @@ class Program:
         self._listener.join(1.0)
         if not self._listener.is_alive():
             child.stderr.close()
+
+
+def _last_words(errors: str, program: str) -> str:
+    """The last line; if that is an exception, with the place in the *program* where it came from."""
+    lines = [_BAR.sub("", line) for line in errors.splitlines() if not _RULE.match(line)]
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        return ""
+    last = lines.pop().strip()[:200]
+    while lines and lines[-1].startswith(" "):
+        frame = _FRAME.match(lines.pop())
+        if frame and Path(frame[1]).name == program:
+            return f"{last} ({program}, line {frame[2]})"
+    return last
+
+
+def _takes_calls(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _kill(pid: int) -> None:

@@ -166,7 +166,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # -- How.
     "silent": (
-        "{got} of {wanted} bytes after {seconds:g} s of waiting",
+        "after {seconds:g} s of waiting, {got} of the answer's {wanted} bytes had come",
         "等了 {seconds:g} 秒，{wanted} 个字节只来了 {got} 个",
     ),
     "closed": (

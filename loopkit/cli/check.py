@@ -24,8 +24,9 @@ usage: loopkit check [OPTIONS] PROGRAM [ARGS...]
        loopkit check [OPTIONS] HOST:PORT
 
 Starts a student's server, or connects to one that runs, and says what is wrong with it.
-PROGRAM is a Python script, or any executable. {port} in ARGS stands for the port it is given;
-without it PORT, `server PORT`, `--port PORT` and nothing at all are tried in turn.
+PROGRAM is a Python script, or any executable. All that stands after it is given to it: OPTIONS
+come first. {port} in ARGS stands for the port it is given; without it PORT, `server PORT`,
+`--port PORT` and nothing at all are tried in turn.
 Exit code 0: it passed; 1: it has faults; 2: bad usage.
 
   --lang zh|en       the language of the messages; default: that of the environment (LANG)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loopkit.check.server import Running
 from tests.check.examinations import SERVERS, check
 from tests.cli.commands import LIMIT, SOURCE, environment
 
@@ -140,9 +141,48 @@ def test_nobody_listening_is_a_fault() -> None:
     assert "does not take the connection (Connection refused)" in done.stdout
 
 
+def test_localhost_is_the_one_of_its_addresses_where_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert Running("localhost", port).address == ("127.0.0.1", port)
+
+
 def test_an_answer_in_the_wrong_case_is_a_fault_if_one_is_expected() -> None:
     done = check(*FEW, "--json", "--expect", "echo", str(GOOD))
-    assert json.loads(done.stdout)["faults"] == ["answers"]
+    result = json.loads(done.stdout)
+    assert (result["faults"], result["answers"]) == (["answers"], "")
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise SystemExit('no such day')", "has ended: no such day"),
+        ("def serve():\n    door(80)\nserve()", "'door' is not defined (program.py, line 4)"),
+        ("print(", "was never closed (program.py, line 3)"),
+        ("import json\njson.loads('{')", "(program.py, line 4)"),
+        (
+            "raise ExceptionGroup('tasks', [ValueError('the inner one')])",
+            "has ended: ValueError: the inner one",
+        ),
+    ],
+)
+def test_who_ends_at_once_is_told_why_and_where(code: str, says: str, tmp_path: Path) -> None:
+    assert says in " ".join(check(program(tmp_path, code)).stdout.split())
+
+
+def test_who_takes_its_port_in_one_way_is_not_only_told_that_it_took_no_other(tmp_path: Path) -> None:
+    code = """
+        if sys.argv[1:2] != ["server"]:
+            sys.exit("usage: program.py server PORT")
+        undefined_name
+    """
+    said = " ".join(check(program(tmp_path, code)).stdout.split())
+    assert "program.py PORT`: usage: program.py server PORT; `" in said
+    assert (
+        "program.py server PORT`: NameError: name 'undefined_name' is not defined (program.py, line 6)"
+        in said
+    )
+    assert said.count("usage:") == 1
 
 
 def test_the_limit_of_descriptors_is_explained(tmp_path: Path) -> None:
