@@ -30,14 +30,14 @@ class Task:
     def __init__(self, coroutine):
         self.coroutine = coroutine
         self.done = False
-        self.fd = None  # the descriptor it waits for
+        self.wish = None  # (descriptor, event) that it waits for
         self.turn = 0  # how often it was continued: tells an outdated alarm from a valid one
 
 
 class Scheduler:
     def __init__(self):
         self.ready = deque()  # (task, error): whom to continue, and what to raise there
-        self.waiting = {}  # descriptor: task
+        self.waiting = {}  # (descriptor, event): task; one may read while another writes
         self.alarms = []  # a heap of (moment, number, task, turn)
         self.numbers = itertools.count()
         self.poller = poll()
@@ -77,9 +77,9 @@ class Scheduler:
             traceback.print_exc()  # said aloud; one task's fault is not the others' end
             return self.end(task)
         if fd is not None:
-            task.fd = fd
-            self.waiting[fd] = task
-            self.poller.register(fd, event)
+            task.wish = fd, event
+            self.waiting[task.wish] = task
+            self.watch(fd)
         if seconds is not None:
             moment = time.monotonic() + seconds
             heapq.heappush(self.alarms, (moment, next(self.numbers), task, task.turn))
@@ -87,6 +87,14 @@ class Scheduler:
     def end(self, task):
         task.done = True
         self.tasks.remove(task)
+
+    def watch(self, fd):
+        """Tell the poller for what this descriptor is waited now: to read, to write, both, nothing."""
+        events = sum(event for event in (POLLIN, POLLOUT) if (fd, event) in self.waiting)
+        if events:
+            self.poller.register(fd, events)  # takes the place of what was said before
+        else:
+            self.poller.unregister(fd)
 
     def wait(self):
         """Sleep until somebody can go on; put all of those into the ready queue."""
@@ -96,19 +104,22 @@ class Scheduler:
         elif self.alarms:
             # poll() counts in milliseconds, and rounds down: one more, or it wakes too early.
             timeout = max(0, (self.alarms[0][0] - time.monotonic()) * 1000 + 1)
-        for fd, _event in self.poller.poll(timeout):
-            self.resume(self.waiting[fd], None)
+        for fd, event in self.poller.poll(timeout):
+            # HUP and ERR concern both: whoever goes on finds out by the next call.
+            for wanted, other in (POLLIN, POLLOUT), (POLLOUT, POLLIN):
+                if event & ~other and (fd, wanted) in self.waiting:
+                    self.resume(self.waiting[fd, wanted], None)
         while self.alarms and self.alarms[0][0] <= time.monotonic():
             _, _, task, turn = heapq.heappop(self.alarms)
             if turn == task.turn and not task.done:  # else it was continued in the meantime
-                asleep = task.fd is None
+                asleep = task.wish is None
                 self.resume(task, None if asleep else TimeoutError("was silent for too long"))
 
     def resume(self, task, error):
-        if task.fd is not None:
-            self.poller.unregister(task.fd)
-            del self.waiting[task.fd]
-            task.fd = None
+        if task.wish is not None:
+            del self.waiting[task.wish]
+            self.watch(task.wish[0])
+            task.wish = None
         task.turn += 1  # an alarm that rings in this same moment comes too late
         self.ready.append((task, error))
 
@@ -196,14 +207,17 @@ def server(scheduler, listener):
 
 
 def keyboard(sock):
-    while True:
-        # The terminal stays blocking, as the shell behind it wants it. To read when something
-        # is there, and only as much as there is, does not block either.
-        yield sys.stdin.fileno(), POLLIN, None
-        typed = os.read(sys.stdin.fileno(), 65536)
-        if not typed:
-            return sock.shutdown(socket.SHUT_WR)  # all is said; the last answers may still come
-        yield from sock.sendall(typed)
+    try:
+        while True:
+            # The terminal stays blocking, as the shell behind it wants it. To read when something
+            # is there, and only as much as there is, does not block either.
+            yield sys.stdin.fileno(), POLLIN, None
+            typed = os.read(sys.stdin.fileno(), 65536)
+            if not typed:
+                return sock.shutdown(socket.SHUT_WR)  # all is said; the last answers may still come
+            yield from sock.sendall(typed)
+    except OSError:  # the server has gone: whoever listens hears that, too, and ends the client
+        pass
 
 
 def client(scheduler, address):
@@ -235,5 +249,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         print("stopped")
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # OverflowError: no port has such a number
         sys.exit(f"sorry: {error}")

@@ -73,9 +73,12 @@ async def typed():
 
 
 async def keyboard(sock):
-    while words := await typed():
-        await sock.sendall(words)
-    sock.shutdown(socket.SHUT_WR)  # all is said; the last answers may still come
+    try:
+        while words := await typed():
+            await sock.sendall(words)
+        sock.shutdown(socket.SHUT_WR)  # all is said; the last answers may still come
+    except OSError:  # the server has gone: whoever listens hears that, too, and ends the client
+        pass
 
 
 async def client(host, port):
@@ -103,5 +106,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         print("stopped")
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # OverflowError: no port has such a number
         sys.exit(f"sorry: {error}")

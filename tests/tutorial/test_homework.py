@@ -67,7 +67,8 @@ def test_the_client_hears_that_the_server_has_gone_while_nobody_types(path: Path
 
 @pytest.mark.parametrize("path", SOLUTIONS)
 def test_the_client_can_be_fed_with_a_file(path: Path, tmp_path: Path) -> None:
-    words = "".join(f"line {number}\n" for number in range(50_000))
+    # More than the kernel's buffers hold: it has to listen while it still waits to be able to speak.
+    words = "".join(f"line {number}\n" for number in range(1_000_000))
     (tmp_path / "words").write_text(words)
     with Server(path) as server, open(tmp_path / "words") as file:
         done = subprocess.run(
@@ -80,6 +81,30 @@ def test_the_client_can_be_fed_with_a_file(path: Path, tmp_path: Path) -> None:
         )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == words.upper()
+
+
+@pytest.mark.parametrize("path", SOLUTIONS)
+def test_the_client_ends_in_one_line_if_the_server_dies_while_it_speaks(path: Path) -> None:
+    with (
+        Server(path) as server,
+        open("/dev/zero", "rb") as endless,
+        subprocess.Popen(
+            client_of(path, server),
+            stdin=endless,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        ) as client,
+    ):
+        assert client.stdout is not None
+        try:
+            client.stdout.read(1_000_000)
+            server.stop()
+            _, errors = client.communicate(timeout=PATIENCE)
+        finally:
+            client.kill()
+    assert client.returncode in (0, 1)
+    assert errors in (b"", b"sorry: [Errno 104] Connection reset by peer\n")
 
 
 @pytest.mark.parametrize("path", SOLUTIONS)
