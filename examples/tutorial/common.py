@@ -52,5 +52,5 @@ def main(usage, serve):
                 sys.exit(2)
     except KeyboardInterrupt:  # this is how a server is told to stop: no accident
         print("stopped")
-    except OSError as error:  # the port is taken, nobody listens there, ...
+    except (OSError, OverflowError) as error:  # the port is taken, there is no such port, ...
         sys.exit(f"sorry: {error}")

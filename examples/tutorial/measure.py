@@ -35,7 +35,9 @@ def running(name):
         [sys.executable, HERE / name, "server", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        port = int(process.stdout.readline().split()[-1])
+        if not (first := process.stdout.readline()):
+            sys.exit(f"{name} does not start; to see why: python {name} server 9898")
+        port = int(first.split()[-1])
         # What else it prints is thrown away, by a process of its own: a full pipe would stop it.
         with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):
             process.stdout.close()
@@ -195,4 +197,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:  # no descriptor left (ulimit -n), ...
+        sys.exit(f"sorry: {error}")

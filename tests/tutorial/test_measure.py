@@ -1,5 +1,6 @@
 """The measurements of the chapters: can a reader repeat each of them?"""
 
+import resource
 import subprocess
 import sys
 
@@ -38,3 +39,22 @@ def test_bad_usage_shows_the_usage() -> None:
     )
     assert done.returncode == 2
     assert "measure.py cost" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "descriptors", "words"),
+    [
+        ("wait none.py", 200, "none.py does not start; to see why: python none.py server 9898\n"),
+        ("crowd 04_poll.py 300", 200, "sorry: [Errno 24] Too many open files\n"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_in_one_line(arguments: str, descriptors: int, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(TUTORIAL / "measure.py"), *arguments.split()],
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONDEVMODE=""),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)),
+        timeout=25,
+    )
+    assert (done.returncode, done.stderr) == (1, words)

@@ -221,6 +221,18 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", ALL)
+def test_a_port_that_cannot_be_is_told_in_one_sentence(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(path), "server", "65536"],
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONDEVMODE=""),
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (1, "sorry: bind(): port must be 0-65535.\n")
+
+
 def test_only_polling_in_a_circle_is_busy_while_nobody_says_anything(server: Server) -> None:
     with crowd(server.port, 5) as socks:
         for sock in socks:
