@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 USAGE = """\
 loopkit bench [SCENARIO...] [options]
        loopkit bench compare OLD.json NEW.json
-       loopkit bench show RESULT.json [--svg|--html|--png|--json FILE]
+       loopkit bench show RESULT.json [--svg|--html|--md|--png|--json FILE]
        loopkit bench models [--sizes N,N] [--seconds S] [--svg|--json FILE]
        loopkit bench --list"""
 DESCRIPTION = """\
@@ -72,6 +72,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="write the result as JSON; - for standard output, without the table")
     add("--svg", metavar="FILE", help="write a picture")
     add("--html", metavar="FILE", help="write a page with pictures and tables")
+    add("--md", metavar="FILE", help="write a summary in Markdown, one line a scenario")
     add("--png", metavar="FILE", help="write a picture with matplotlib, which must be installed")
 
 
@@ -119,7 +120,7 @@ def check_outputs(options: argparse.Namespace) -> None:
         from loopkit.bench.report import png
 
         png.require()
-    check_directories(options.json, options.svg, options.html, options.png)
+    check_directories(options.json, options.svg, options.html, options.md, options.png)
 
 
 def check_directories(*targets: str | None) -> None:
@@ -131,7 +132,7 @@ def check_directories(*targets: str | None) -> None:
 
 def write_outputs(report: Report, options: argparse.Namespace) -> None:
     """Write every file that was asked for."""
-    from loopkit.bench.report import html, png, svg
+    from loopkit.bench.report import html, markdown, png, svg
 
     if options.json == "-":
         print(report.to_json())
@@ -141,6 +142,8 @@ def write_outputs(report: Report, options: argparse.Namespace) -> None:
         save(options.svg, svg.draw(report))
     if options.html:
         save(options.html, html.write(report))
+    if options.md:
+        save(options.md, markdown.write(report))
     if options.png:
         png.draw(report, Path(options.png))
         print(f"wrote {options.png}", file=sys.stderr)
@@ -163,7 +166,7 @@ def show(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     report = load_report(options.result)
     check_outputs(options)
-    if not (options.json or options.svg or options.html or options.png):
+    if not (options.json or options.svg or options.html or options.md or options.png):
         with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
             screen.show(report)
     write_outputs(report, options)

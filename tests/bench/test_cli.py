@@ -13,7 +13,7 @@ from loopkit.cli.bench import main
 
 
 def test_a_run_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "svg", "html")}
+    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "svg", "html", "md")}
     outputs = [text for kind, path in files.items() for text in (f"--{kind}", str(path))]
     loop = "tests.bench.bad_loops:cannot_start"
     assert main(["sleep", "--quick", "--rounds", "2", "--loops", "asyncio", "--loop", loop, *outputs]) == 0
@@ -28,6 +28,7 @@ def test_a_run_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert rows[loop]["samples"] == []
     assert "<svg" in files["svg"].read_text()
     assert "<html" in files["html"].read_text()
+    assert "| await asyncio.sleep(0) (`sleep`) | step, us |" in files["md"].read_text()
 
     assert main(["show", str(files["json"])]) == 0
     assert "kernel from the future" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loopkit.bench.report import html, svg
+from loopkit.bench.report import html, markdown, svg
 from loopkit.bench.report.compare import compare_reports
 from loopkit.bench.report.rows import number, table
 from loopkit.bench.report.terminal import PlainProgress, plain_text
@@ -271,3 +271,23 @@ def test_progress_on_no_terminal_is_a_line_per_round() -> None:
         progress.end()
     progress.close()
     assert stream.getvalue() == "[1/3] a, round 1 of 2\n[3/3] a, round 2 of 2\n"
+
+
+def test_the_summary_has_a_line_for_each_scenario_and_a_cell_for_each_loop() -> None:
+    about, _, head, rule, protocol, memory = markdown.write(make_report()).rstrip().split("\n")
+    assert about.startswith("date: today")
+    assert cells(head) == [
+        *("scenario", "per", "loopkit-epoll", "asyncio", "uvloop", "bad<loop>"),
+        *("loopkit-epoll / asyncio", "loopkit-epoll / uvloop"),
+    ]
+    assert len(cells(rule)) == 8
+    assert cells(protocol)[1:] == ["request, us", "8.50", "34.0", "10.0", "failed", "0.25", "0.85"]
+    assert cells(memory)[1:] == ["connection, bytes", "-", "3,000", "-", "-", "-", "-"]
+
+
+def test_the_summary_of_nothing_says_when_that_was() -> None:
+    assert markdown.write(Report({"date": "today"})).strip() == "date: today"
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
