@@ -17,7 +17,7 @@ is cheaper to sort: a sorted list is a heap, and what is due is its front.
 from __future__ import annotations
 
 from collections import deque
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TimerHeap:
     __slots__ = ("cancelled", "due", "heap", "seq")
 
     def __init__(self) -> None:
-        #: (when, seq, handle); the loop reads the top of it directly.
+        #: (when, seq, handle); the loop pushes, and reads the top, itself.
         self.heap: list[tuple[float, int, asyncio.TimerHandle]] = []
         #: Handles taken from the heap because they are due, oldest first. A turn that Ctrl-C tears out of its
         #: work leaves the rest here for the next one.
@@ -43,11 +43,6 @@ class TimerHeap:
         self.seq = 0
         #: How many entries are marked as cancelled.
         self.cancelled = 0
-
-    def add(self, when: float, handle: asyncio.TimerHandle) -> None:
-        handle._scheduled = True  # type: ignore[attr-defined]
-        self.seq = seq = self.seq + 1
-        heappush(self.heap, (when, seq, handle))
 
     def note_cancelled(self) -> None:
         """An entry of the heap was cancelled."""
