@@ -166,3 +166,64 @@ def test_the_policy_can_be_set_by_hand():
         assert asyncio.run(running()) is loopkit.Loop
     finally:
         asyncio.set_event_loop_policy(None)
+
+
+# What asyncio.get_event_loop() does where no loop is running: the policy's affair, and every version warns or
+# refuses a little differently.
+GET_EVENT_LOOP = """
+import asyncio, sys, threading, warnings
+if sys.argv[1] == "loopkit":
+    import loopkit
+    loopkit.install()
+warnings.simplefilter("always")
+
+def ask(where):
+    with warnings.catch_warnings(record=True) as told:
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError as exc:
+            what = f"RuntimeError: {exc}"
+        else:
+            what = "a loop, the same again" if loop is asyncio.get_event_loop() else "loops"
+            asyncio.set_event_loop(None)
+            loop.close()
+    print(where, what, sorted({str(warning.message) for warning in told}), sep=" | ")
+
+ask("first")
+ask("after set_event_loop(None)")
+thread = threading.Thread(target=ask, args=("in a thread",))
+thread.start()
+thread.join()
+async def main():
+    assert asyncio.get_event_loop() is asyncio.get_running_loop()
+asyncio.run(main())
+ask("after run()")
+"""
+
+
+def test_get_event_loop_answers_as_under_asyncios_own_policy():
+    on_asyncio, on_loopkit = (
+        subprocess.run(
+            [sys.executable, "-c", GET_EVENT_LOOP, name], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("asyncio", "loopkit")
+    )
+    assert on_asyncio.count("\n") == 4
+    assert on_loopkit == on_asyncio
+
+
+def test_children_need_nothing_of_the_child_watchers_that_314_removed():
+    code = (
+        "import asyncio, loopkit\n"
+        "for owner in (asyncio, asyncio.events, asyncio.unix_events, asyncio.AbstractEventLoopPolicy):\n"
+        "    for name in [name for name in vars(owner) if 'child_watcher' in name.lower()]:\n"
+        "        delattr(owner, name)\n"
+        "async def main():\n"
+        "    child = await asyncio.create_subprocess_exec('true')\n"
+        "    return await child.wait()\n"
+        "print(loopkit.run(main()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
