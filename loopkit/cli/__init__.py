@@ -71,14 +71,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     verb = ""
     try:
-        _, rest = parse(words)
-        if rest and rest[0] in VERBS:
-            verb = rest[0]
-            words = [*words[: len(words) - len(rest)], *rest[1:]]
-        else:
-            verb = "run" if rest else "repl"
-        code: int = importlib.import_module(f"loopkit.cli.{verb}").main(words)
-        return code if verb in _PROGRAMS else _flushed(code)
+        try:
+            _, rest = parse(words)
+            if rest and rest[0] in VERBS:
+                verb = rest[0]
+                words = [*words[: len(words) - len(rest)], *rest[1:]]
+            else:
+                verb = "run" if rest else "repl"
+            code: int = importlib.import_module(f"loopkit.cli.{verb}").main(words)
+            return code
+        finally:
+            if verb not in _PROGRAMS and sys.stdout is not None:
+                sys.stdout.flush()  # what the interpreter's own last flush raises cannot be caught
+    except BrokenPipeError:
+        if verb in _PROGRAMS:
+            raise
+        # loopkit doctor | head -1. What is still in the buffer must go somewhere when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except UsageError as error:
         print(f"loopkit: {error}", file=sys.stderr)
         return 2
@@ -86,14 +96,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         if verb not in _PROGRAMS:
             sys.excepthook = lambda *_: None  # dies of SIGINT as it should, but without a traceback of ours
         raise
-
-
-def _flushed(code: int) -> int:
-    """Flush what a verb printed: ``loopkit doctor | head -1`` is no reason for a traceback."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own last flush succeeds
-        return 1
-    return code

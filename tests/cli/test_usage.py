@@ -1,10 +1,13 @@
 """What does a wrong command line get? One line that says what to do, and exit code 2."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import SOURCE, python, run_loopkit
+from tests.cli.commands import LIMIT, LOOPKIT, SOURCE, environment, python, run_loopkit
 
 WRONG = {
     "missing file": (["nowhere.py"], "can't open file 'nowhere.py': [Errno 2] No such file or directory"),
@@ -91,6 +94,25 @@ def test_help_names_every_verb_and_poller(words: list[str]) -> None:
     assert (ended.code, ended.err) == (0, "")
     for name in (*VERBS, *POLLERS, "--debug", "--version"):
         assert name in ended.out
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["doctor", "--help"], ["check", "--help"]])
+def test_nobody_reading_is_no_traceback(words: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, *LOOPKIT, *words],
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=LIMIT,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_every_verb_has_its_module() -> None:
