@@ -12,30 +12,38 @@ if TYPE_CHECKING:
     from .examine import Options, Outcome, Result
     from .server import Server
 
-__all__ = ["as_json", "head", "lines", "score"]
+__all__ = ["as_json", "head", "lines", "nobody", "score"]
 
-#: How wide explanations are, in columns, and how far in they begin.
+#: How wide explanations are, in columns.
 WIDTH = 100
-INDENT = " " * 7
 
 
 def head(result: Result, server: Server, lang: str) -> str:
     """Who was examined."""
-    host, port = server.address
     what = say(lang, f"answers.{result.answer}")
-    return say(
-        lang, "server", {"where": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "what": what}
-    )
+    return say(lang, "server", {"where": _where(server), "what": what})
+
+
+def nobody(server: Server, error: str, lang: str) -> str:
+    """That there is no server to examine, because of this *error*, and what to do."""
+    return say(lang, "nobody", {"where": _where(server), "error": error})
 
 
 def lines(outcome: Outcome, options: Options, lang: str) -> list[str]:
-    """One check: how it ended, and if not well, how so and what to do."""
-    status = say(lang, f"status.{outcome.status}")
-    shown = [f"{status}  {_title(outcome, options, lang)}"]
-    if explanation := _explanation(outcome, lang):
-        shown += _wrapped(explanation)
+    """One check: how it ended, and if not well, how so and what to do.
+
+    One that was skipped takes a single line: there may be a dozen of them, below the one that matters.
+    """
+    status = say(lang, f"status.{outcome.status}") + "  "
+    title, explanation = _title(outcome, options, lang), _explanation(outcome, lang)
+    if outcome.status == "skipped":
+        return [status + say(lang, "briefly", {"title": title, "how": explanation})]
+    indent = " " * _columns(status)
+    shown = [status + title]
+    if explanation:
+        shown += _wrapped(explanation, indent)
     if outcome.status == "fault":
-        shown += _wrapped(say(lang, f"{outcome.name}.hint"))
+        shown += _wrapped(say(lang, f"{outcome.name}.hint"), indent)
     return shown
 
 
@@ -71,6 +79,11 @@ def as_json(result: Result, options: Options, server: Server, lang: str) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def _where(server: Server) -> str:
+    host, port = server.address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _title(outcome: Outcome, options: Options, lang: str) -> str:
     return say(lang, f"{outcome.name}.title", {"connections": options.connections})
 
@@ -84,15 +97,15 @@ def _explanation(outcome: Outcome, lang: str) -> str:
     return say(lang, "because", {"fault": say(lang, f"{outcome.name}.fault"), "how": how})
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, indent: str) -> list[str]:
     """Indented lines. They end at spaces, or between characters that are two columns wide."""
     found, line = [], ""
     for piece in _pieces(text):
-        if line and _columns(line + piece.rstrip()) > WIDTH - len(INDENT):
-            found.append(INDENT + line.rstrip())
+        if line and _columns(line + piece.rstrip()) > WIDTH - len(indent):
+            found.append(indent + line.rstrip())
             line = ""
         line += piece
-    return [*found, INDENT + line.rstrip()]
+    return [*found, indent + line.rstrip()]
 
 
 def _pieces(text: str) -> list[str]:

@@ -46,7 +46,7 @@ class Server(Protocol):
     def startable(self) -> bool:
         """Whether it can be interrupted, killed and started again."""
 
-    def ended(self, within: float = 0.0) -> str | None:
+    def ended(self, within: float = 0.0) -> str | int | None:
         """Its last words, or its exit code, if it ends in so many seconds; else None."""
 
     def close(self) -> None:
@@ -70,12 +70,15 @@ class Running:
     def __init__(self, host: str, port: int) -> None:
         found = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)
         addresses: list[tuple[str, int]] = [entry[4][:2] for entry in found]  # type: ignore[misc]
-        self.address = next(filter(_takes_calls, addresses[:-1]), addresses[-1])
+        self.address = next((address for address in addresses[:-1] if not _refusal(address)), addresses[-1])
         self.pid = process.owner(*self.address)
 
-    def ended(self, within: float = 0.0) -> str | None:
+    def refusal(self, within: float) -> str:
+        """Why it takes no connection within so many seconds; empty if it does."""
+        return _refusal(self.address, within)
+
+    def ended(self, within: float = 0.0) -> None:
         """Nobody knows."""
-        return None
 
     def close(self) -> None:
         """It goes on running."""
@@ -120,7 +123,7 @@ class Program:
         If each way ends it, what it said to each is told: to all but one it may have complained of the
         arguments, and only the one that it understands shows what is wrong with it.
         """
-        ends: dict[str, str] = {}
+        ends: dict[str | int, str] = {}
         for form in self._forms:
             port = self._port or _free_port()
             self._launch([word.replace("{port}", str(port)) for word in form])
@@ -134,8 +137,8 @@ class Program:
             command = [Path(form[0]).name, *form[1:]]
             ends.setdefault(words, " ".join(command).replace("{port}", "PORT"))
             self.close()
-        told = [f"`{shown}`: {words}" for words, shown in ends.items()] if len(ends) > 1 else ends
-        raise Trouble("ended", words="; ".join(told))
+        told = [Trouble("in-answer-to", command=shown, words=said) for said, shown in ends.items()]
+        raise Trouble("ended", words=told if len(told) > 1 else words)
 
     def _launch(self, command: list[str]) -> None:
         self._errors.clear()
@@ -174,7 +177,7 @@ class Program:
             time.sleep(0.01)
         return False
 
-    def ended(self, within: float = 0.0) -> str | None:
+    def ended(self, within: float = 0.0) -> str | int | None:
         """Its last words, or its exit code, if it has ended or does so in *within* seconds."""
         if self._process is None:
             return None
@@ -187,7 +190,7 @@ class Program:
         if words := _last_words(self._errors.decode(errors="replace"), Path(self._words[0]).name):
             return words
         code = self._process.returncode
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return signal.Signals(-code).name if code < 0 else code
 
     def interrupt(self, seconds: float) -> bool:
         """Ctrl-C, as a terminal sends it; whether it ends within so many seconds.
@@ -241,12 +244,12 @@ def _last_words(errors: str, program: str) -> str:
     return last
 
 
-def _takes_calls(address: tuple[str, int]) -> bool:
+def _refusal(address: tuple[str, int], within: float = 1.0) -> str:
     try:
-        socket.create_connection(address, timeout=1).close()
-    except OSError:
-        return False
-    return True
+        socket.create_connection(address, timeout=within).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _kill(pid: int) -> None:

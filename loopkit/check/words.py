@@ -31,15 +31,22 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status.passed": ("ok   ", "通过"),
     "status.limited": ("limit", "受限"),
     "status.fault": ("FAULT", "错误"),
-    "status.skipped": ("-    ", "跳过"),
+    "status.skipped": ("skip ", "跳过"),
     "status.unavailable": ("n/a  ", "不测"),
     "because": ("{fault}: {how}", "{fault}：{how}"),
+    "briefly": ("{title} ({how})", "{title}（{how}）"),
+    "and": ("; ", "；"),
     "score": ("{points} of {possible} checks passed.", "{possible} 项检查通过了 {points} 项。"),
     "good": (
         "{points} of {possible} checks passed. Well done.",
         "检查全部通过（{points}/{possible}），作业合格。",
     ),
     "stopped": ("stopped; the server has been ended too", "检查中止，服务器也已结束"),
+    "nobody": (
+        "no connection to {where} ({error}): start the server first, or name its program, "
+        "which is then started",
+        "连不上 {where}（{error}）：请先启动服务器；或者不写地址，写它的程序，由检查程序来启动",
+    ),
     # -- Checks.
     "answers.title": ("answers a client", "能回答客户端"),
     "answers.fault": ("the first client gets no proper answer", "第一个客户端就得不到正确的回答"),
@@ -186,6 +193,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "other": ("{wanted} was expected and {got} came", "应是 {wanted}，来的是 {got}"),
     "late": ("not finished after {seconds:g} s", "过了 {seconds:g} 秒还没有完"),
     "ended": ("the program has ended: {words}", "程序结束了：{words}"),
+    "in-answer-to": ("`{command}`: {words}", "`{command}`：{words}"),
+    "exit-code": ("exit code {code}", "退出码 {code}"),
     "deaf": (
         "the program runs but listens nowhere after {seconds:g} s",
         "程序在运行，但过了 {seconds:g} 秒还没有在任何端口上监听",
@@ -238,7 +247,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "(ulimit -n)",
         "服务了 {served} 个；再多试不了，检查程序自己最多打开 {limit} 个描述符（ulimit -n）",
     ),
-    "needs": ("not tried, because it needs: {check}", "没有做，要先通过：{check}"),
+    "needs": ("needs: {check}", "要先通过：{check}"),
     "unseen": (
         "not visible from here: the server belongs to another machine or user",
         "这里看不到：服务器属于别的机器或别的用户",
@@ -268,6 +277,10 @@ def _show(lang: str, key: str, value: Any) -> Any:
         return repr(value.decode("utf-8", "backslashreplace"))
     if isinstance(value, Trouble):
         return say(lang, value.how, value.values)
+    if isinstance(value, list):
+        return say(lang, "and").join(_show(lang, key, item) for item in value)
+    if key == "words" and isinstance(value, int):
+        return say(lang, "exit-code", {"code": value})
     if key == "check":
         return say(lang, f"{value}.title")
     return value

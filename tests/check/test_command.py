@@ -133,12 +133,16 @@ def test_a_running_server_is_examined_but_not_stopped() -> None:
     assert states["descriptors"] == states["idle"] == states["single-thread"] == "passed"
 
 
-def test_nobody_listening_is_a_fault() -> None:
+def test_nobody_listening_is_one_line_that_says_what_to_do() -> None:
     with socket.socket() as taken:  # bound, so that it is nobody else's; not listening
         taken.bind(("127.0.0.1", 0))
-        done = check(f"127.0.0.1:{taken.getsockname()[1]}")
-    assert done.returncode == 1
-    assert "does not take the connection (Connection refused)" in done.stdout
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        english, chinese, told = check(address), check("--lang=zh", address), check("--json", address)
+    assert (english.returncode, english.stdout, english.stderr.count("\n")) == (1, "", 1)
+    assert f"no connection to {address} (Connection refused): start the server first" in english.stderr
+    assert (chinese.returncode, chinese.stdout, chinese.stderr.count("\n")) == (1, "", 1)
+    assert f"连不上 {address}（Connection refused）：请先启动服务器" in chinese.stderr
+    assert (told.returncode, json.loads(told.stdout)["faults"]) == (1, ["answers"])
 
 
 def test_localhost_is_the_one_of_its_addresses_where_somebody_listens() -> None:
@@ -168,6 +172,14 @@ def test_an_answer_in_the_wrong_case_is_a_fault_if_one_is_expected() -> None:
 )
 def test_who_ends_at_once_is_told_why_and_where(code: str, says: str, tmp_path: Path) -> None:
     assert says in " ".join(check(program(tmp_path, code)).stdout.split())
+
+
+@pytest.mark.parametrize(("lang", "says"), [("en", "exit code 0"), ("zh", "程序结束了：退出码 0")])
+def test_who_ends_without_a_word_is_told_its_exit_code(lang: str, says: str, tmp_path: Path) -> None:
+    done = check("--lang", lang, program(tmp_path, ""))
+    assert says in done.stdout
+    # The fault with what explains it fits on a screen together with all that was not tried.
+    assert done.stdout.count("\n") <= 20
 
 
 def test_who_takes_its_port_in_one_way_is_not_only_told_that_it_took_no_other(tmp_path: Path) -> None:
