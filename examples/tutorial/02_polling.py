@@ -53,22 +53,28 @@ def serve(listener):
     listener.setblocking(False)
     clients = []
     try:
-        while True:  # and nothing in it ever sleeps
-            try:
-                clients.append(Client(*listener.accept()))
-            except BlockingIOError:  # nobody at the door
-                pass
-            # A copy: whoever removes from the list he walks on skips the next one.
-            for client in list(clients):
-                # Whoever is owed an answer is not read from: a client that only writes
-                # and never reads cannot fill our memory.
-                alive = client.write() if client.outbox else client.read()
-                if not alive:
-                    clients.remove(client)
-                    client.close()
+        go_round(listener, clients)
     finally:
         for client in clients:
             client.close()
+
+
+# A function of its own: Python 3.13 forgets the `finally` of a loop that is written inside
+# the `try` when Ctrl-C comes at the moment at which it jumps back.
+def go_round(listener, clients):
+    while True:  # and nothing in it ever sleeps
+        try:
+            clients.append(Client(*listener.accept()))
+        except BlockingIOError:  # nobody at the door
+            pass
+        # A copy: whoever removes from the list he walks on skips the next one.
+        for client in list(clients):
+            # Whoever is owed an answer is not read from: a client that only writes
+            # and never reads cannot fill our memory.
+            alive = client.write() if client.outbox else client.read()
+            if not alive:
+                clients.remove(client)
+                client.close()
 
 
 if __name__ == "__main__":
