@@ -196,8 +196,12 @@ class Loop(asyncio.AbstractEventLoop):
         events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
         readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
-        due, next_due, next_ready, clock = timers.due, timers.due.popleft, ready.popleft, self.time
+        due, clock = timers.due, self.time
         unpolled, enough = ROUNDS, 0.0
+        # Stands behind what is ready when a round begins. A cancelled handle, and a new one for each run: the
+        # mark that Ctrl-C leaves in the queue is passed over like any cancelled one.
+        mark = self._new_handle(self.stop, (), None)
+        mark.cancel()
         while True:
             # -- poll: for no longer than until the next timer; skipped while a chain of callbacks is short
             skip = False
@@ -230,10 +234,9 @@ class Loop(asyncio.AbstractEventLoop):
                     timers.collect(now)
 
             # -- run: what is ready, but not what that makes ready
-            count = len(ready)
-            while count:
-                count -= 1
-                handle = next_ready()
+            ready.append(mark)
+            # fast: a mark instead of a count; see performance.md#mark
+            while (handle := ready.popleft()) is not mark:
                 callback = handle._callback
                 if callback is None:
                     continue  # cancelled
@@ -296,7 +299,7 @@ class Loop(asyncio.AbstractEventLoop):
 
             # -- timers: those that were due when the poll returned, oldest first
             while due:
-                timer = next_due()
+                timer = due.popleft()
                 callback = timer._callback
                 if callback is None:
                     continue  # cancelled by an earlier one of this turn

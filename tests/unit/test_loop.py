@@ -339,6 +339,23 @@ def test_stop_before_running_is_one_turn_with_io_and_timers(loop):
         loop.remove_reader(ours)
 
 
+def test_a_round_that_was_cut_short_leaves_nothing_behind(loop):
+    ran = []
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    for callback in (lambda: ran.append(1), interrupt, lambda: ran.append(2)):
+        loop.call_soon(callback)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert ran == [1]
+    loop.call_soon(lambda: ran.append(3))
+    turns(loop)
+    assert ran == [1, 2, 3]
+    assert not loop._ready  # or the loop would go on and never sleep again
+
+
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("where", ["ready", "reader", "writer", "timer"])
 @pytest.mark.parametrize("debug", [False, True])
