@@ -41,6 +41,8 @@ def main(argv: list[str]) -> int:
     except SystemExit as stop:
         # argparse has said what is wrong, or shown the help.
         return stop.code if isinstance(stop.code, int) else 2
+    except BrokenPipeError:
+        raise  # nobody reads our output any more: not an error to be told
     except (ValueError, OSError, ImportError) as error:
         print(f"loopkit bench: {error}", file=sys.stderr)
         return 2
