@@ -1,7 +1,7 @@
-"""Futures, tasks and asynchronous generators: asyncio's own objects (the C ones), attached to this loop.
+"""Futures, tasks and asynchronous generators: asyncio's own, attached to this loop. HOT: `create_task`.
 
-Owns what a loop adds to them: the task factory, whose calling convention changed four times, and the hooks by
-which generators that were never exhausted get closed.
+Owns what a loop adds to these objects, which are those in C: the task factory, whose calling convention
+changed four times, and the hooks by which generators that were never exhausted get closed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def _create_task_311(
     if loop._guarded:
         loop._check_closed()
     if loop._task_factory is None:
-        task = Task(coro, loop=loop, name=name, context=context)
+        # fast: the usual task has neither; see performance.md#task-keywords
+        if name is None and context is None:
+            task = Task(coro, loop=loop)
+        else:
+            task = Task(coro, loop=loop, name=name, context=context)
         return _own(task) if loop._debug else task
     kwargs = {} if context is None else {"context": context}
     made: Any = loop._task_factory(loop, coro, **kwargs)
@@ -88,7 +92,11 @@ def _create_task_3134(
     if loop._guarded:
         loop._check_closed()
     if loop._task_factory is None:
-        task = Task(coro, loop=loop, name=name, context=context, **kwargs)
+        # fast: as above; see performance.md#task-keywords
+        if name is None and context is None:
+            task = Task(coro, loop=loop, **kwargs)
+        else:
+            task = Task(coro, loop=loop, name=name, context=context, **kwargs)
         return _own(task) if loop._debug else task
     if context is not None:
         kwargs["context"] = context

@@ -16,6 +16,7 @@ HOT = {
     "loopkit.handles",
     "loopkit.transports.stream",
     "loopkit.net.sockets",
+    "loopkit.tasks",
     "loopkit.tls.transport",
 }
 
