@@ -558,8 +558,8 @@ class Loop(asyncio.AbstractEventLoop):
     getaddrinfo = executor.getaddrinfo
     getnameinfo = executor.getnameinfo
 
-    connect_read_pipe = late("transports.pipe")
-    connect_write_pipe = late("transports.pipe")
+    connect_read_pipe = late("net.pipes")
+    connect_write_pipe = late("net.pipes")
 
     add_signal_handler = late("signals")
     remove_signal_handler = late("signals")

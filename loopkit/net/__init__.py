@@ -1,1 +1,1 @@
-"""Sockets: addresses, outgoing and incoming connections, datagram endpoints, and the `sock_*` operations."""
+"""Sockets: addresses, connections in both directions, datagram endpoints, pipes, the `sock_*` operations."""

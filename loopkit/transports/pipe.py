@@ -27,10 +27,9 @@ from contextvars import copy_context
 from itertools import islice
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import fstat, read, set_blocking, write, writev
-from typing import TYPE_CHECKING, Any, TypeVar
+from os import fstat, read, write, writev
+from typing import TYPE_CHECKING, Any
 
-from ..watches import ensure_no_transport
 from .base import LOST_WRITES_BEFORE_WARNING
 from .flow import DEFAULT_LIMITS, KIB, WriteFlow
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..loop import Loop
-
-P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 #: Bytes asked of one read.
 READ_SIZE = 64 * KIB
@@ -49,61 +46,6 @@ IOV_MAX = 1024
 
 #: Not everywhere; the hang-up of a whole pipe is always reported.
 POLLRDHUP = getattr(select, "POLLRDHUP", 0)
-
-
-async def connect_read_pipe(
-    loop: Loop, protocol_factory: Callable[[], P], pipe: Any
-) -> tuple[asyncio.ReadTransport, P]:
-    """Read from *pipe*, an open file or socket object, which is made non-blocking: (transport, protocol).
-
-    The transport closes *pipe* in the end. Raises ValueError unless it is a FIFO, a socket or a character
-    device.
-    """
-    protocol = protocol_factory()
-    _check(loop, pipe, "Pipe transport is for pipes/sockets only.")
-    transport = ReadPipeTransport(loop, pipe, protocol)
-    await _connected(loop, transport)
-    if loop._debug:
-        logger.debug("Read pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
-    return transport, protocol
-
-
-async def connect_write_pipe(
-    loop: Loop, protocol_factory: Callable[[], P], pipe: Any
-) -> tuple[asyncio.WriteTransport, P]:
-    """Write to *pipe*, an open file or socket object, which is made non-blocking: (transport, protocol).
-
-    The transport closes *pipe* in the end. Raises ValueError unless it is a FIFO, a socket or a character
-    device.
-    """
-    protocol = protocol_factory()
-    _check(loop, pipe, "Pipe transport is only for pipes, sockets and character devices")
-    transport = WritePipeTransport(loop, pipe, protocol)
-    await _connected(loop, transport)
-    if loop._debug:
-        logger.debug("Write pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
-    return transport, protocol
-
-
-def _check(loop: Loop, pipe: Any, complaint: str) -> None:
-    fd = pipe.fileno()
-    mode = fstat(fd).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
-        raise ValueError(complaint)
-    ensure_no_transport(loop, fd)
-    set_blocking(fd, False)
-
-
-async def _connected(loop: Loop, transport: ReadPipeTransport | WritePipeTransport) -> None:
-    """In this order: `connection_made`, then our caller resumes, then the first `data_received`."""
-    waiter = loop.create_future()
-    loop.call_soon(transport._protocol.connection_made, transport, context=transport._context)
-    loop.call_soon(transport._begin, waiter, context=transport._context)
-    try:
-        await waiter
-    except BaseException:
-        transport.close()
-        raise
 
 
 class PipeTransport(asyncio.BaseTransport):

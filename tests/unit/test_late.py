@@ -11,7 +11,7 @@ ROOMS = (
     "loopkit.processes",
     "loopkit.net.datagrams",
     "loopkit.net.sendfile",
-    "loopkit.transports.pipe",
+    "loopkit.net.pipes",
 )
 
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from loopkit.net import connect
+from loopkit.net import attempts, connect
 from tests.support.net import refused_port, unix_pair
 from tests.support.protocols import Recorder
 
@@ -126,7 +126,7 @@ class Race:
 
 def race(loop, delay):
     infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.0.{n}", 1)) for n in range(3)]
-    return asyncio.ensure_future(connect._race(loop, infos, None, [], delay))
+    return asyncio.ensure_future(attempts._race(loop, infos, None, [], delay))
 
 
 async def test_the_next_attempt_starts_after_the_delay_and_the_first_to_succeed_wins():
@@ -209,16 +209,16 @@ async def test_attempts_without_an_error_of_their_own_are_a_timeout(monkeypatch)
     async def nobody(*args):
         return None
 
-    monkeypatch.setattr(connect, "_race", nobody)
+    monkeypatch.setattr(attempts, "_race", nobody)
     with pytest.raises(TimeoutError, match="create_connection failed"):
-        await connect._connect_any(loop, [], None, 1.0, False)
+        await attempts.connect_any(loop, [], None, 1.0, False)
 
 
 async def test_local_addresses_of_another_family_do_not_fit():
     with socket.socket() as sock:
         errors = []
         with pytest.raises(OSError, match="no matching local address with family=.* found"):
-            connect._bind_any(sock, socket.AF_INET, [(socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0))], errors)
+            attempts._bind_any(sock, socket.AF_INET, [(socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0))], errors)
 
 
 async def test_the_second_local_address_is_tried():
@@ -227,7 +227,7 @@ async def test_the_second_local_address_is_tried():
             (socket.AF_INET, 1, 6, "", taken.getsockname()),
             (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)),
         ]
-        connect._bind_any(sock, socket.AF_INET, infos, [])
+        attempts._bind_any(sock, socket.AF_INET, infos, [])
         assert sock.getsockname()[0] == "127.0.0.1"
         assert sock.getsockname() != taken.getsockname()
 
