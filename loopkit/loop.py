@@ -108,6 +108,7 @@ class Loop(asyncio.AbstractEventLoop):
         "_stopping",  # stop() was called
         "_task_factory",
         "_thread_id",  # of the thread that runs the loop, or None
+        "_timer_handle_cancelled",  # the heap's own: what TimerHandle.cancel() calls, the stdlib's included
         "_timers",  # the timer heap
         "_unix_server_sockets",  # inode of the path, per listening Unix socket that removes it
         "_unsent",  # transports that hold back small writes until the callback in progress returns
@@ -123,6 +124,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._wakeup = Wakeup()
         self._ready: deque[asyncio.Handle] = deque()
         self._timers = TimerHeap()
+        self._timer_handle_cancelled = self._timers.note_cancelled
         self._unsent: list[StreamTransport] = []
         self._idle = True
         self._leave = self._stopping = False
@@ -496,11 +498,6 @@ class Loop(asyncio.AbstractEventLoop):
         timers.seq = seq = timers.seq + 1
         heappush(timers.heap, (when, seq, handle))
         return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        # The one private method that the stdlib calls: asyncio.TimerHandle.cancel does.
-        if handle._scheduled:  # type: ignore[attr-defined]
-            self._timers.note_cancelled()
 
     def _new_handle(
         self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None

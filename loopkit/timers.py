@@ -44,17 +44,20 @@ class TimerHeap:
         #: How many entries are marked as cancelled.
         self.cancelled = 0
 
-    def note_cancelled(self) -> None:
-        """An entry of the heap was cancelled."""
+    def note_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """*handle* was cancelled: it may be in the heap."""
+        if not handle._scheduled:  # type: ignore[attr-defined]
+            return  # taken from it already: its turn comes, and will pass it over
         self.cancelled += 1
         if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
-            heap = self.heap
-            for _, _, handle in heap:
-                if handle._callback is None:  # type: ignore[attr-defined]
-                    handle._scheduled = False  # type: ignore[attr-defined]
-            # In place: the turn holds on to this list.
-            heap[:] = [entry for entry in heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
-            heapify(heap)
+            kept = []
+            for entry in self.heap:
+                if entry[2]._callback is None:  # type: ignore[attr-defined]
+                    entry[2]._scheduled = False  # type: ignore[attr-defined]
+                else:
+                    kept.append(entry)
+            heapify(kept)
+            self.heap[:] = kept  # in place: the turn holds on to this list
             self.cancelled = 0
 
     def next(self) -> float | None:
@@ -72,27 +75,23 @@ class TimerHeap:
     def collect(self, end: float) -> None:
         """Move the timers that are due before *end* from the heap to `due`."""
         heap = self.heap
-        popped = 0
+        taken: list[tuple[float, int, asyncio.TimerHandle]] = []
         while heap and heap[0][0] < end:
-            if popped < FEW or popped < CROWD * len(heap):
-                popped += 1
-                self._take(heappop(heap)[2])
+            if len(taken) < FEW or len(taken) < CROWD * len(heap):
+                taken.append(heappop(heap))
                 continue
             heap.sort()
-            count = 0
-            for when, _, handle in heap:
-                if when >= end:
-                    break
-                self._take(handle)
-                count += 1
+            count = len(heap)
+            if heap[-1][0] >= end:
+                count = next(number for number, entry in enumerate(heap) if entry[0] >= end)
+            taken += heap[:count]
             del heap[:count]
-
-    def _take(self, handle: asyncio.TimerHandle) -> None:
-        handle._scheduled = False  # type: ignore[attr-defined]
-        if handle._callback is None:  # type: ignore[attr-defined]
-            self.cancelled -= 1
-        else:
-            self.due.append(handle)
+        for _, _, handle in taken:
+            handle._scheduled = False  # type: ignore[attr-defined]
+            if handle._callback is None:  # type: ignore[attr-defined]
+                self.cancelled -= 1
+            else:
+                self.due.append(handle)
 
     def clear(self) -> None:
         self.heap.clear()

@@ -32,8 +32,7 @@ class Handle:
     def cancel(self):
         if self._callback is not None:
             self._callback = None
-            if self._scheduled:
-                self.heap.note_cancelled()
+            self.heap.note_cancelled(self)
 
 
 def collected(heap, end):
