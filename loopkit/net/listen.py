@@ -19,13 +19,18 @@ import stat
 import sys
 from asyncio.log import logger
 from collections.abc import Iterable
-
-# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import remove
-from os import stat as os_stat
 from typing import TYPE_CHECKING, Any
 
 from . import addresses
+
+# From where ``os`` has them: tools that replace functions of ``os`` to catch blocking calls shall not see our
+# own, and when this file is loaded they may have done it already.
+try:
+    from posix import remove
+    from posix import stat as os_stat
+except ImportError:  # Windows, which does not get as far as to a Unix socket
+    from os import remove
+    from os import stat as os_stat
 
 if TYPE_CHECKING:
     from ..loop import Loop
