@@ -1,5 +1,6 @@
 """Does the checker pass every correct server, and name the fault of every faulty one, and no other?"""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def test_a_correct_server_passes_and_polling_is_only_busy(path: Path, verdict: V
     assert result["score"] == {"points": 14 - polling, "of": 14}
     if polling:
         idle = next(check for check in result["checks"] if check["name"] == "idle")
-        assert "100% of the time" in idle["text"]
+        # How much it was is the machine's affair, too: on a crowded one 99 %.
+        assert re.search(r"\b\d+% of the time", idle["text"])
         assert "Polling in a circle never sleeps" in idle["hint"]
 
 
