@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..loop import Loop
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+T = TypeVar("T", ReadPipeTransport, WritePipeTransport)
 
 
 async def connect_read_pipe(
@@ -29,13 +30,8 @@ async def connect_read_pipe(
     The transport closes *pipe* in the end. Raises ValueError unless it is a FIFO, a socket or a character
     device.
     """
-    protocol = protocol_factory()
-    _check(loop, pipe, "Pipe transport is for pipes/sockets only.")
-    transport = ReadPipeTransport(loop, pipe, protocol)
-    await _connected(loop, transport)
-    if loop._debug:
-        logger.debug("Read pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
-    return transport, protocol
+    complaint = "Pipe transport is for pipes/sockets only."
+    return await _connect(loop, protocol_factory, pipe, ReadPipeTransport, "Read", complaint)
 
 
 async def connect_write_pipe(
@@ -46,31 +42,30 @@ async def connect_write_pipe(
     The transport closes *pipe* in the end. Raises ValueError unless it is a FIFO, a socket or a character
     device.
     """
+    complaint = "Pipe transport is only for pipes, sockets and character devices"
+    return await _connect(loop, protocol_factory, pipe, WritePipeTransport, "Write", complaint)
+
+
+async def _connect(
+    loop: Loop, protocol_factory: Callable[[], P], pipe: Any, kind: type[T], name: str, complaint: str
+) -> tuple[T, P]:
+    """In this order: `connection_made`, then our caller resumes, then the first `data_received`."""
     protocol = protocol_factory()
-    _check(loop, pipe, "Pipe transport is only for pipes, sockets and character devices")
-    transport = WritePipeTransport(loop, pipe, protocol)
-    await _connected(loop, transport)
-    if loop._debug:
-        logger.debug("Write pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
-    return transport, protocol
-
-
-def _check(loop: Loop, pipe: Any, complaint: str) -> None:
     fd = pipe.fileno()
     mode = fstat(fd).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
         raise ValueError(complaint)
     ensure_no_transport(loop, fd)
     set_blocking(fd, False)
-
-
-async def _connected(loop: Loop, transport: ReadPipeTransport | WritePipeTransport) -> None:
-    """In this order: `connection_made`, then our caller resumes, then the first `data_received`."""
+    transport = kind(loop, pipe, protocol)
     waiter = loop.create_future()
-    loop.call_soon(transport._protocol.connection_made, transport, context=transport._context)
+    loop.call_soon(protocol.connection_made, transport, context=transport._context)
     loop.call_soon(transport._begin, waiter, context=transport._context)
     try:
         await waiter
     except BaseException:
         transport.close()
         raise
+    if loop._debug:
+        logger.debug("%s pipe %r connected: (%r, %r)", name, fd, transport, protocol)
+    return transport, protocol
