@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopkit.bench.report.rows import align, number
+from loopkit.bench.report.rows import align, figure
 
 if TYPE_CHECKING:
     from loopkit.bench.results import LoopResult, Report, ScenarioResult
@@ -59,11 +59,6 @@ def table(before: ScenarioResult, after: ScenarioResult) -> list[list[str]]:
         )
     gone = [row.loop for row in before.rows if after.row(row.loop) is None]
     return cells + [[loop, "", "-", "-", "-", "only in the old result"] for loop in gone]
-
-
-def figure(scenario: ScenarioResult, row: LoopResult) -> str:
-    """A row's figure of merit, in its unit."""
-    return "failed" if row.failure else number(row.median(scenario.metric), scenario.measure.scale)
 
 
 def relative(new: float | None, old: float | None) -> float | None:

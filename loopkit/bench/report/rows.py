@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loopkit.bench.results import CONTROLS
 
 if TYPE_CHECKING:
-    from loopkit.bench.results import LoopResult, ScenarioResult
+    from loopkit.bench.results import LoopResult, Report, ScenarioResult
 
 LEGEND = (
     "CPU: microseconds of processor time (user and system) that the loop's process used per operation; "
@@ -75,6 +75,16 @@ def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
         *(ratio(scenario.ratio(row, control)) for control in CONTROLS),
         describe_syscalls(row),
     ]
+
+
+def figure(scenario: ScenarioResult, row: LoopResult) -> str:
+    """A row's figure of merit, in its unit."""
+    return "failed" if row.failure else number(row.median(scenario.metric), scenario.measure.scale)
+
+
+def about(report: Report) -> str:
+    """When, where and how a report was made, in one line."""
+    return ", ".join(f"{key}: {value}" for key, value in report.about.items())
 
 
 def describe_syscalls(row: LoopResult) -> str:

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from loopkit.bench.report.rows import LEGEND, align, table
+from loopkit.bench.report.rows import LEGEND, about, align, table
 
 if TYPE_CHECKING:
     from loopkit.bench.plan import Progress
@@ -87,7 +87,7 @@ class PlainScreen:
 
 def plain_text(report: Report) -> str:
     """The whole report as text of fixed-width columns."""
-    lines = [", ".join(f"{key}: {value}" for key, value in report.about.items())]
+    lines = [about(report)]
     for scenario in report.scenarios:
         lines += ["", scenario.title, *align(table(scenario))]
         lines += [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
