@@ -115,7 +115,7 @@ def test_tls_is_served_by_uvicorn(connect, certificates):
             assert check_http(client)["scheme"] == "https"
         check_websocket(f"wss://127.0.0.1:{port}/chat", ssl=certificates.client())
         program.signal(signal.SIGTERM)
-        assert program.finish() in (0, -signal.SIGTERM)
+        assert program.finish() in (0, -signal.SIGTERM), program.output
     assert "lifespan: ended" in program.output
     assert "Traceback" not in program.output
 
