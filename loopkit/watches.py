@@ -140,6 +140,14 @@ class Watches:
 
     def own(self, fd: int, owner: Any) -> None:
         """*fd* belongs to *owner*, which will say `disown` before it closes it."""
+        if fd in self.armed and fd not in self.owners:
+            # Whoever armed it may have closed it since, and the poller know nothing of this file.
+            self.lent.pop(fd, None)
+            del self.armed[fd]
+            try:
+                self.poller.unregister(fd)
+            except (OSError, KeyError, ValueError):
+                pass
         self.owners[fd] = weakref.ref(owner)
 
     def disown(self, fd: int, owner: Any) -> None:
@@ -170,6 +178,7 @@ class Watches:
                     mask = self._wanted(fd)
                     poller.register(fd, mask)
             else:
+                mask = self._wanted(fd)
                 try:
                     poller.register(fd, mask)
                 except FileExistsError:

@@ -142,6 +142,24 @@ async def test_a_cancelled_recv_does_not_disturb_a_reader_added_since(pair):
     assert got == [b"x"]
 
 
+async def test_a_connection_may_follow_a_closed_socket_of_the_same_number():
+    loop = asyncio.get_running_loop()
+    for _ in range(2):
+        with unix_pair() as (ours, theirs):
+            receiving = asyncio.ensure_future(loop.sock_recv(ours, 10))
+            await asyncio.sleep(0)
+            theirs.sendall(b"x")
+            assert await receiving == b"x"
+            number = ours.fileno()
+        with unix_pair() as (ours, theirs):
+            assert ours.fileno() == number
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            theirs.sendall(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            writer.close()
+            await writer.wait_closed()
+
+
 async def test_a_socket_closed_after_cancelling_can_be_followed_by_one_of_the_same_number():
     loop = asyncio.get_running_loop()
     for _ in range(5):

@@ -184,6 +184,30 @@ def test_the_same_number_of_another_socket_object_is_asked_about(tables, handle)
             tables.unwatch_read(fd)
 
 
+def test_a_number_left_armed_by_a_stranger_is_armed_anew_for_its_owner(tables, handle):
+    ours, theirs = socket.socketpair()
+    fd = ours.fileno()
+    tables.lend_read(fd, handle, ours)
+    tables.rest_read(fd)
+    ours.close()
+    again, peer = socket.socketpair()
+    with theirs, again, peer:
+        assert again.fileno() == fd
+        tables.own(fd, again)
+        tables.watch_read(fd, handle)
+        peer.send(b"x")
+        assert tables.poll(5) == [(fd, POLLIN)]
+
+
+def test_an_owner_leaves_the_writer_of_a_program_where_it_is(tables, handle):
+    with unix_pair() as (ours, theirs):
+        fd = ours.fileno()
+        tables.watch_write(fd, handle)
+        tables.own(fd, ours)
+        tables.watch_read(fd, handle)
+        assert tables.poll(5) == [(fd, POLLOUT)]
+
+
 def test_closing_before_letting_go_is_forgiven(tables, handle):
     ours, theirs = socket.socketpair()
     fd = ours.fileno()
