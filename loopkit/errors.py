@@ -14,14 +14,17 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .handles import handle_of
+
 if TYPE_CHECKING:
     from .loop import Loop
 
 ExceptionHandler = Callable[["asyncio.AbstractEventLoop", dict[str, Any]], object]
 
 
-def callback_failed(loop: Loop, handle: asyncio.Handle, exc: BaseException) -> None:
-    """Report *exc*, which the callback of *handle* let out."""
+def callback_failed(loop: Loop, watcher: Any, exc: BaseException) -> None:
+    """Report *exc*, which the callback of *watcher*, a handle or a transport, let out."""
+    handle = handle_of(loop, watcher)
     callback, args = handle._callback, handle._args  # type: ignore[attr-defined]
     source = format_callback(callback, args)
     context = {"message": f"Exception in callback {source}", "exception": exc, "handle": handle}

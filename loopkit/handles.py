@@ -75,3 +75,15 @@ class TimerHandle(Handle, asyncio.TimerHandle):
             self._callback = None
             self._args = None
             self._loop._timer_handle_cancelled(self)
+
+
+def handle_of(loop: Loop, watcher: Any) -> asyncio.Handle:
+    """The handle to report or to observe for *watcher*: itself, or one that stands for a transport."""
+    if isinstance(watcher, asyncio.Handle):
+        return watcher
+    handle = Handle()
+    handle._callback = watcher._callback
+    handle._args = watcher._args
+    handle._loop = loop
+    handle._context = watcher._context
+    return handle

@@ -411,7 +411,7 @@ class Loop(asyncio.AbstractEventLoop):
         del tables.armed[old.fileno()]
         old.close()
         self._wakeup = Wakeup()
-        handle._callback = self._wakeup.clear  # type: ignore[attr-defined]
+        handle._callback = self._wakeup.clear
         tables.readers[self._wakeup.fileno()] = handle
         tables.armed[self._wakeup.fileno()] = POLLIN
         tables.rebuild()

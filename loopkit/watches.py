@@ -7,7 +7,7 @@ Facts
   has then forgotten what we believe it knows (see `pollers/epoll.py`, facts b and c).
 
 Consequences
-- Two views are kept: *wanted* (the handles in `readers` and `writers`) and *armed* (the mask the poller has).
+- Two views are kept: *wanted* (who is in `readers` and `writers`) and *armed* (the mask the poller has).
   They are reconciled when it matters: a mask that is too small at once, a mask that is too large when the
   superfluous event comes. So a paused transport or an idle `sock_recv` socket stays armed (`rest_read`), and
   re-arming it costs nothing.
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 Ts = TypeVarTuple("Ts")
 
+#: Who is called: a handle, or a transport. The turn looks at `_callback`, `_args` and `_context` alone.
+Watcher = Any
+
 
 class Watches:
     __slots__ = (
@@ -60,17 +63,17 @@ class Watches:
 
     def __init__(self, poller: type[Poller]) -> None:
         #: Who is called when a descriptor is readable, and when it is writable.
-        self.readers: dict[int, asyncio.Handle] = {}
-        self.writers: dict[int, asyncio.Handle] = {}
+        self.readers: dict[int, Watcher] = {}
+        self.writers: dict[int, Watcher] = {}
         #: The mask the poller has, per descriptor.
         self.armed: dict[int, int] = {}
         #: Descriptors left armed for a socket of somebody else's.
         self.lent: dict[int, weakref.ref[socket.socket]] = {}
         #: Descriptors whose last `sock_recv` got less than it asked for. A hint: to wait is always right.
         self.drained: set[int] = set()
-        #: Descriptors that belong to a transport or a server of this loop, and to which. Weakly: a transport
-        #: that nobody has any more, and that waits for nothing, shall be collected, and complain.
-        self.owners: dict[int, weakref.ref[Any]] = {}
+        #: Descriptors that belong to a transport or a server of this loop, and to which; or a weak reference
+        #: to it (`let_go`).
+        self.owners: dict[int, Any] = {}
         #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
         #: identity.
         self.objects: dict[int, object] = {}
@@ -81,12 +84,12 @@ class Watches:
 
     # -- wanting ---------------------------------------------------------------------------------------------
 
-    def watch_read(self, fd: int, handle: asyncio.Handle) -> None:
-        """Have *handle* called whenever *fd* is readable.
+    def watch_read(self, fd: int, watcher: Watcher) -> None:
+        """Have *watcher* called whenever *fd* is readable.
 
         Raises what the poller raises (OSError, ValueError past its limit); nothing is then watched.
         """
-        self.readers[fd] = handle
+        self.readers[fd] = watcher
         armed = self.armed.get(fd, 0)
         if armed & POLLIN and fd in self.owners:
             return
@@ -97,9 +100,9 @@ class Watches:
             del self.readers[fd]
             raise
 
-    def watch_write(self, fd: int, handle: asyncio.Handle) -> None:
-        """Have *handle* called whenever *fd* is writable; otherwise as `watch_read`."""
-        self.writers[fd] = handle
+    def watch_write(self, fd: int, watcher: Watcher) -> None:
+        """Have *watcher* called whenever *fd* is writable; otherwise as `watch_read`."""
+        self.writers[fd] = watcher
         armed = self.armed.get(fd, 0)
         if armed & POLLOUT and fd in self.owners:
             return
@@ -118,20 +121,20 @@ class Watches:
         self.watch_read(fd, handle)
         self.lent[fd] = weakref.ref(sock)
 
-    def unwatch_read(self, fd: int) -> asyncio.Handle | None:
-        """Stop calling for *fd* readable, and tell the poller. Returns the handle that was there."""
-        handle = self.readers.pop(fd, None)
+    def unwatch_read(self, fd: int) -> Watcher | None:
+        """Stop calling for *fd* readable, and tell the poller. Returns who was there."""
+        watcher = self.readers.pop(fd, None)
         if self.armed.get(fd, 0) & POLLIN:
             self.lent.pop(fd, None)
             self.settle(fd)
-        return handle
+        return watcher
 
-    def unwatch_write(self, fd: int) -> asyncio.Handle | None:
-        """Stop calling for *fd* writable, and tell the poller. Returns the handle that was there."""
-        handle = self.writers.pop(fd, None)
+    def unwatch_write(self, fd: int) -> Watcher | None:
+        """Stop calling for *fd* writable, and tell the poller. Returns who was there."""
+        watcher = self.writers.pop(fd, None)
         if self.armed.get(fd, 0) & POLLOUT:
             self.settle(fd)
-        return handle
+        return watcher
 
     def rest_read(self, fd: int) -> None:
         """Stop calling for *fd* readable, but leave it armed: its user is likely to come back."""
@@ -148,14 +151,23 @@ class Watches:
                 self.poller.unregister(fd)
             except (OSError, KeyError, ValueError):
                 pass
-        self.owners[fd] = weakref.ref(owner)
+        self.owners[fd] = owner
+
+    def let_go(self, fd: int) -> None:
+        """The owner of *fd* waits for nothing. If nobody else has it, it shall be collected, and complain."""
+        self.owners[fd] = weakref.ref(self.owner(fd))
+
+    def owner(self, fd: int) -> Any:
+        """Whose *fd* is; None if it is nobody's."""
+        owner = self.owners.get(fd)
+        return owner() if type(owner) is weakref.ref else owner
 
     def disown(self, fd: int, owner: Any) -> None:
         """*owner* is about to close *fd*, for which nobody waits any more."""
         self.forget(fd)
-        ref = self.owners.get(fd)
-        if ref is not None and ref() in (owner, None):
-            del self.owners[fd]
+        known = self.owner(fd)
+        if known is owner or known is None:
+            self.owners.pop(fd, None)
 
     def forget(self, fd: int) -> None:
         """*fd* is about to be closed by its owner."""
@@ -308,8 +320,7 @@ def remove_writer(loop: Loop, fd: Any) -> bool:
 
 def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
     """Raise RuntimeError if *fd* belongs to a transport of this loop that is not closing."""
-    ref = loop._watches.owners.get(fd)
-    owner = None if ref is None else ref()
+    owner = loop._watches.owner(fd)
     if owner is not None and not owner.is_closing():
         raise RuntimeError(
             f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}"

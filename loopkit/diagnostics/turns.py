@@ -14,6 +14,7 @@ from select import POLLIN
 from typing import TYPE_CHECKING
 
 from .. import loop as plain
+from ..handles import handle_of
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -84,11 +85,11 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
             continue
         if mask & plain.NOT_OUT:
             if fd in tables.readers:
-                call(loop, tables.readers[fd])
+                call(loop, handle_of(loop, tables.readers[fd]))
             elif mask & POLLIN or fd not in tables.writers:
                 tables.unwanted(fd)
         if mask & plain.NOT_IN and fd in tables.writers:
-            call(loop, tables.writers[fd])
+            call(loop, handle_of(loop, tables.writers[fd]))
 
 
 def _fire_timers(loop: Loop) -> None:

@@ -244,7 +244,8 @@ class Server(asyncio.Server):
         await waiter
 
     def _connections(self) -> list[SocketTransport]:
-        owners: list[Any] = [ref() for ref in self._loop._watches.owners.values()]
+        tables = self._loop._watches
+        owners = [tables.owner(fd) for fd in list(tables.owners)]
         return [owner for owner in owners if getattr(owner, "_server", None) is self]
 
     def _attach(self, transport: Any) -> None:

@@ -324,7 +324,7 @@ class SSLTransport(StreamTransport):
                 if not self._has_more or not self.is_reading():
                     break
                 self._has_more = False
-                self._reader._callback()  # type: ignore[attr-defined]
+                self._callback()  # type: ignore[misc]
         finally:
             self._in_bulk = False
             self._cork(False)
@@ -385,7 +385,7 @@ class SSLTransport(StreamTransport):
 
     def _read_on(self) -> None:
         if self.is_reading():
-            self._reader._callback()  # type: ignore[attr-defined]
+            self._callback()  # type: ignore[misc]
 
     # -- writing ---------------------------------------------------------------------------------------------
 

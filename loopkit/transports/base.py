@@ -7,6 +7,9 @@ Life. `connection_made` comes first and `connection_lost` last, each exactly onc
 through the ready queue. `close()` sends what is buffered first, `abort()` does not; after either the protocol
 hears nothing but `connection_lost`. Everything a protocol hears is called in one context, a copy of the one
 the connection was made in.
+
+A transport is its own entry among the fd table's readers: it has what the turn looks at in a handle, and an
+idle connection needs no second object to be called by.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class SocketTransport(asyncio.BaseTransport):
     __slots__ = (
         "__dict__",  # programs hang things on transports, and replace methods of theirs
         "__weakref__",
+        "_callback",  # what the turn calls when the socket is readable, in _context
         "_closing",  # no more reading; the end is scheduled, or waits for the buffer to drain
         "_context",  # what the protocol's methods run in
         "_fd",
@@ -45,7 +49,7 @@ class SocketTransport(asyncio.BaseTransport):
         "_paused",  # pause_reading() was called
         "_protocol",
         "_protocol_paused",  # pause_writing() was called on it
-        "_reader",  # the handle called when the socket is readable
+        "_reader",  # the fd table's entry: itself, or the TLS that was put on it
         "_server",
         "_sock",
     )
@@ -53,8 +57,9 @@ class SocketTransport(asyncio.BaseTransport):
     _loop: Loop
     _sock: socket.socket
     _protocol: Any
-    _reader: asyncio.Handle
     _context: Context
+    _callback: Callable[[], None] | None
+    _args = ()
 
     def __init__(
         self, loop: Loop, sock: socket.socket, context: Context, peername: Any, server: Server | None
@@ -67,6 +72,7 @@ class SocketTransport(asyncio.BaseTransport):
         self._server = server
         self._closing = self._paused = self._protocol_paused = False
         self._lost = 0
+        self._reader: SocketTransport | None = self
         loop._watches.own(fd, self)
         if server is not None:
             server._attach(self)
@@ -125,6 +131,7 @@ class SocketTransport(asyncio.BaseTransport):
         self._paused = True
         # Stays armed in the poller: see watches.py.
         self._loop._watches.rest_read(self._fd)
+        self._loop._watches.let_go(self._fd)
         if self._loop._debug:
             logger.debug("%r pauses reading", self)
 
@@ -205,7 +212,7 @@ class SocketTransport(asyncio.BaseTransport):
         """The end. The names stay known: programs log them when a connection is gone."""
         self.get_extra_info("sockname")
         self._give_back()
-        self._reader.cancel()  # it refers to us, as we to it
+        self._reader = self._callback = None  # they refer to us
         self._sock = self._protocol = self._loop = None  # type: ignore[assignment]
         server, self._server = self._server, None
         if server is not None:

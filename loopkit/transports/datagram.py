@@ -87,7 +87,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         self.max_size = READ_SIZE_INTERNET if sock.family in INTERNET else READ_SIZE
         self._connected = self._known is not None
         self.get_extra_info("sockname")  # now: sending binds a socket that is not bound yet
-        self._reader = loop._new_handle(self.on_readable, (), context)
+        self._callback = self.on_readable
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have *protocol* receive from now on."""

@@ -105,14 +105,13 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         self._held: bytes | list[bytes] | None = None
         self._gathering = self._eof = self._barred = False
         self._drained: asyncio.Future[None] | None = None
-        self._reader = loop._new_handle(self.on_readable, (), context)
         self.set_protocol(protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
         self._protocol = protocol
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._reader._callback = self.on_readable_buffered if buffered else self.on_readable  # type: ignore[attr-defined]
+        self._callback = self.on_readable_buffered if buffered else self.on_readable
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -206,6 +205,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         elif not self._closing:
             # The protocol may go on writing; a descriptor at its end would be reported readable for ever.
             self._loop._watches.unwatch_read(self._fd)
+            self._loop._watches.let_go(self._fd)
 
     # -- writing ---------------------------------------------------------------------------------------------
 

@@ -238,7 +238,7 @@ async def test_the_callers_socket_becomes_non_blocking_and_owned():
     with theirs:
         transport, protocol = await loop.create_unix_connection(Recorder, sock=ours)
         assert ours.gettimeout() == 0
-        assert loop._watches.owners[ours.fileno()]() is transport
+        assert loop._watches.owner(ours.fileno()) is transport
         transport.abort()
         await protocol.lost()
         await asyncio.sleep(0)

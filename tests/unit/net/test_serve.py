@@ -373,7 +373,7 @@ async def test_a_listening_socket_is_known_as_the_loops_own():
     loop = asyncio.get_running_loop()
     async with serving(Factory()) as (server, _):
         number = server.sockets[0].fileno()
-        assert loop._watches.owners[number]() is serve.LISTENER
+        assert loop._watches.owner(number) is serve.LISTENER
         server.close()
         assert number not in loop._watches.owners
 

@@ -195,7 +195,7 @@ async def test_start_tls_gives_a_transport_on_top_of_the_old_one():
             loop.start_tls(right, server, server_context(), server_side=True),
         )
         assert type(secure) is UpgradedSSLTransport
-        assert loop._watches.owners[ours.fileno()]() is left
+        assert loop._watches.owner(ours.fileno()) is left
         assert "SSLTransport" in repr(secure)
         secure.close()
         assert await server.lost() is None

@@ -27,12 +27,12 @@ async def test_the_descriptor_is_its_own_from_beginning_to_end():
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
         transport, protocol = await connected(ours)
-        assert loop._watches.owners[fd]() is transport
-        assert loop._watches.readers[fd] is transport._reader
+        assert loop._watches.owner(fd) is transport
+        assert loop._watches.readers[fd] is transport
         transport.abort()
         assert fd not in loop._watches.readers
         assert fd not in loop._watches.armed
-        assert loop._watches.owners[fd]() is transport  # until it is closed
+        assert loop._watches.owner(fd) is transport  # until it is closed
         await protocol.lost()
         await asyncio.sleep(0)
         assert fd not in loop._watches.owners
