@@ -92,6 +92,7 @@ class SSLTransport(StreamTransport):
         "_write_stalled",  # a write cannot go on before the socket is readable
     )
 
+    _limits = LIMITS
     _sendfile_compatible = _SendfileMode.FALLBACK
 
     def __init__(
@@ -107,7 +108,6 @@ class SSLTransport(StreamTransport):
     ) -> None:
         self._face, self._tls = open_connection(sock, settings)
         super().__init__(loop, sock, protocol, context, peername, server)
-        self._limits = LIMITS
         self._settings = settings
         self._waiter = waiter
         self._decrypt = self._tls.read
@@ -261,7 +261,7 @@ class SSLTransport(StreamTransport):
             if held is not None:
                 # fast: the common case of _send_held without its frame; see performance.md#held-writes
                 try:
-                    self._encrypt(held if type(held) is bytes else b"".join(held))  # type: ignore[arg-type]
+                    self._encrypt(held)
                     self._held = None
                 except OSError:
                     self._send_held()  # meets it again, and deals with it
@@ -389,10 +389,8 @@ class SSLTransport(StreamTransport):
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def _send(self, data: bytes | bytearray | memoryview) -> None:
-        if self._barred or self._backlog:  # what was held before it met an error, or filled the socket
-            self._write(data)
-            return
+    def _send(self, parts: tuple[bytes | bytearray | memoryview, ...]) -> None:
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         view = memoryview(data).cast("B")
         sent, size = 0, len(view)
         is_bulk = size > RECORD and not self._in_bulk
@@ -411,7 +409,7 @@ class SSLTransport(StreamTransport):
     def _send_held(self, sent: int = 0) -> None:
         held, self._held = self._held, None
         if held is not None and not self._lost:
-            self._send(held if type(held) is bytes else b"".join(held))  # type: ignore[arg-type]
+            self._send((held,))
 
     def _give(self, data: Buffer) -> int:
         """Have OpenSSL send *data*, no more than `CHUNK` bytes: it takes all or, for now, nothing."""

@@ -43,7 +43,6 @@ class SocketTransport(asyncio.BaseTransport):
         "_context",  # what the protocol's methods run in
         "_fd",
         "_known",  # the peer's name; once anybody has asked for extra information, all of it, as a dict
-        "_limits",  # (high, low) water marks
         "_loop",
         "_lost",  # connection_lost is scheduled (1), and how often was written since
         "_paused",  # pause_reading() was called

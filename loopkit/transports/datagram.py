@@ -27,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .base import SocketTransport, name_of
-from .flow import DEFAULT_LIMITS, KIB, WriteFlow
+from .flow import KIB, WriteFlow
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -77,7 +77,6 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         context: Context,
     ) -> None:
         super().__init__(loop, sock, context, name_of(sock.getpeername), None)
-        self._limits = DEFAULT_LIMITS
         self._protocol = protocol
         self._address = address
         self._backlog: deque[tuple[bytes, Any]] = deque()

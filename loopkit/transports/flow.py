@@ -39,7 +39,7 @@ class WriteFlow:
 
     _loop: Loop
     _protocol: Any
-    _limits: tuple[int, int]
+    _limits = DEFAULT_LIMITS  # where nobody sets others
     _protocol_paused: bool
 
     def get_write_buffer_size(self) -> int:
@@ -55,7 +55,7 @@ class WriteFlow:
 
         Raises ValueError unless high >= low >= 0.
         """
-        self._limits = limits(high, low)  # type: ignore[misc]  # a slot of the class that is mixed in
+        self._limits = limits(high, low)  # type: ignore[misc]  # the transports have a __dict__
         self._maybe_pause_protocol()
 
     def _maybe_pause_protocol(self) -> None:

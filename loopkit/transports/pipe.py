@@ -31,7 +31,7 @@ from os import fstat, read, write, writev
 from typing import TYPE_CHECKING, Any
 
 from .base import LOST_WRITES_BEFORE_WARNING
-from .flow import DEFAULT_LIMITS, KIB, WriteFlow
+from .flow import KIB, WriteFlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,14 +238,12 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
         "_backlog",  # what the pipe did not take yet, oldest first
         "_backlog_size",  # its bytes
         "_ignored",  # writes since the pipe was lost or closed
-        "_limits",  # (high, low) water marks
         "_protocol_paused",  # pause_writing() was called on it
         "_writer",  # the handle called when the pipe takes data again
     )
 
     def __init__(self, loop: Loop, pipe: Any, protocol: asyncio.BaseProtocol) -> None:
         super().__init__(loop, pipe, protocol)
-        self._limits = DEFAULT_LIMITS
         self._protocol_paused = False
         self._backlog: deque[bytes | memoryview] = deque()
         self._backlog_size = self._ignored = 0

@@ -13,13 +13,16 @@ c) With TCP_NODELAY, which interactive protocols need, every `send` is a packet.
    one after the other cost two packets, two system calls, and two wake-ups of the peer.
 
 What we do about c. Small writes (`bytes` only: they cannot change behind our back) made during a callback of
-the loop are held until that callback returns, and then leave in one `sendmsg`. Nothing waits longer than
+the loop are held until that callback returns, and then leave in one `send`. Nothing waits longer than
 that, nor for more than `HOLD` bytes; a write made while no callback runs is sent on the spot. For writes that
 `data_received` makes to its own connection, the common case, `on_readable` itself sends on the way out, so
 that holding costs neither a frame nor a list.
 
 What it changes: an error of `send`, and `pause_writing`, come when the callback returns, and a callback that
 writes and then blocks sends nothing meanwhile. Both are in `docs/explanation/differences.md`.
+
+Held writes are joined: to copy a few KiB takes less time than `sendmsg` needs to read a list of them. Only a
+large write that follows a held one goes out beside it, uncopied, by `sendmsg`.
 
 What we chose not to do: `MSG_MORE` or TCP_CORK (another system call, and a delay if it is forgotten), and
 holding until the end of the turn (uvloop did, and gave it up for its latency).
@@ -37,7 +40,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .base import SocketTransport
-from .flow import DEFAULT_LIMITS, WriteFlow
+from .flow import WriteFlow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,13 +79,14 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         "_backlog",  # what the kernel did not take yet, oldest first; None before that ever happened
         "_backlog_size",  # its bytes
         "_barred",  # write() has to look twice: after write_eof() or a loss, and while sendfile is at work
-        "_drained",  # future that sendfile waits on: the backlog is gone
-        "_eof",  # write_eof() was called
         "_gathering",  # on_readable is on the stack, and sends what is held when the protocol returns
-        "_held",  # bytes, or a list of bytes, that leave when the callback in progress returns
-        "_held_size",  # its bytes, while it is a list
+        "_held",  # bytes, or several joined in a bytearray, that leave when the callback in progress returns
         "_read_size",
     )
+
+    # Few connections ever need these: a slot in each of them would be idle.
+    _drained: asyncio.Future[None] | None = None  # sendfile waits on it: the backlog is gone
+    _eof = False  # write_eof() was called
 
     #: asyncio's markers, by which its helpers and other loops' code know what a transport can do.
     _start_tls_compatible = True
@@ -98,13 +102,11 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         server: Server | None = None,
     ) -> None:
         super().__init__(loop, sock, context, peername, server)
-        self._limits = DEFAULT_LIMITS
         self._backlog: deque[Buffer] | None = None
-        self._backlog_size = self._held_size = 0
+        self._backlog_size = 0
         self._read_size = READ_SIZE
-        self._held: bytes | list[bytes] | None = None
-        self._gathering = self._eof = self._barred = False
-        self._drained: asyncio.Future[None] | None = None
+        self._held: bytes | bytearray | None = None
+        self._gathering = self._barred = False
         self.set_protocol(protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -144,12 +146,10 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             held = self._held
             if held is not None:
                 # fast: the common case of _send_held without its frame; see performance.md#held-writes
-                sent = 0
-                if type(held) is bytes:
-                    try:
-                        sent = self._sock.send(held)
-                    except OSError:
-                        pass  # _send_held meets it again, and deals with it
+                try:
+                    sent = self._sock.send(held)
+                except OSError:
+                    sent = 0  # _send_held meets it again, and deals with it
                 if sent == len(held):
                     self._held = None
                 else:
@@ -216,20 +216,21 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         is at work. Writing to a closed or lost connection does nothing.
         """
         # fast: a small write that has only to be held takes one frame; see performance.md#held-writes
-        if (
-            type(data) is bytes
-            and self._held is None
-            and 0 < len(data) <= HOLD
-            and not self._barred
-            and not self._backlog
-        ):
-            if self._gathering:
-                self._held = data
-                return
-            loop = self._loop
-            if not loop._idle:
-                self._held = data
-                loop._unsent.append(self)
+        if type(data) is bytes and 0 < len(data) <= HOLD and not self._barred and not self._backlog:
+            held = self._held
+            if held is None:
+                if self._gathering:
+                    self._held = data
+                    return
+                loop = self._loop
+                if not loop._idle:
+                    self._held = data
+                    loop._unsent.append(self)
+                    return
+            elif len(held) + len(data) <= HOLD and not self._loop._idle:
+                if type(held) is bytes:
+                    self._held = held = bytearray(held)
+                held += data
                 return
         self._write(data)
 
@@ -258,37 +259,19 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if self._backlog:
             self._queue(data if type(data) is bytes else bytes(data))
             return
-        if type(data) is not bytes:
-            # It may change when the caller gets it back: sent now, and the rest copied.
-            if self._held is not None:
-                self._send_held()
-            self._send(data)
-            return
-        held = self._held
-        if held is None:
-            self._send(data)  # large, or nothing would come to send it later: see write()
-            return
-        if type(held) is list:
-            held.append(data)
-        else:
-            self._held_size = len(held)
-            self._held = held = [held, data]  # type: ignore[list-item]
-        self._held_size += len(data)
-        if self._held_size > HOLD or len(held) == IOV_MAX or self._loop._idle:
-            self._send_held()
+        # Large, or it may change when the caller gets it back, or nothing would come to send it later.
+        held, self._held = self._held, None
+        self._send((data,) if held is None else (held, data))
 
     def _complain(self, method: str) -> None:
         if self._eof:
             raise RuntimeError(f"Cannot call {method}() after write_eof()")
         raise RuntimeError(f"unable to {method}; sendfile is in progress")
 
-    def _send(self, data: bytes | bytearray | memoryview) -> None:
-        """Send *data* now; nothing is held or waiting before it."""
-        if self._barred or self._backlog:  # what was held before it met an error, or filled the socket
-            self._write(data)
-            return
+    def _send(self, parts: tuple[bytes | bytearray | memoryview, ...]) -> None:
+        """Send *parts*, one or two, now; nothing is held or waiting before them."""
         try:
-            sent = self._sock.send(data)
+            sent = self._sock.send(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except (SystemExit, KeyboardInterrupt):
@@ -296,9 +279,14 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         except BaseException as exc:
             self._fatal_error(exc, "Fatal write error on socket transport")
             return
-        rest = memoryview(data).cast("B")[sent:]
+        rest: list[Buffer] = []
+        for part in parts:
+            data = memoryview(part).cast("B")
+            if sent < len(data):
+                rest.append(data[sent:] if type(part) is bytes else bytes(data[sent:]))
+            sent = max(sent - len(data), 0)
         if rest:
-            self._queue(rest if type(data) is bytes else bytes(rest))
+            self._queue(*rest)
 
     def _send_held(self, sent: int = 0) -> None:
         """Send what is held back; *sent* bytes of it have left already."""
@@ -307,7 +295,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             return
         if not sent:
             try:
-                sent = self._sock.send(held) if type(held) is bytes else self._sock.sendmsg(held)  # type: ignore[arg-type]
+                sent = self._sock.send(held)
             except (BlockingIOError, InterruptedError):
                 pass
             except (SystemExit, KeyboardInterrupt):
@@ -315,18 +303,11 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             except BaseException as exc:
                 self._fatal_error(exc, "Fatal write error on socket transport")
                 return
-        if sent == (len(held) if type(held) is bytes else self._held_size):
-            return
-        parts: list[Buffer] = [held] if type(held) is bytes else held  # type: ignore[assignment]
-        for part in parts:
-            if sent >= len(part):
-                sent -= len(part)
-            else:
-                self._queue(memoryview(part)[sent:] if sent else part)
-                sent = 0
+        if sent < len(held):
+            self._queue(memoryview(held)[sent:])
 
-    def _queue(self, data: Buffer) -> None:
-        """The kernel does not take *data* now."""
+    def _queue(self, *parts: Buffer) -> None:
+        """The kernel does not take *parts* now."""
         if not self._backlog:
             if self._backlog is None:
                 self._backlog = deque()
@@ -337,8 +318,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             except (OSError, ValueError) as exc:
                 self._fatal_error(exc, "Fatal write error on socket transport")
                 return
-        self._backlog.append(data)
-        self._backlog_size += len(data)
+        self._backlog += parts
+        self._backlog_size += sum(map(len, parts))
         self._maybe_pause_protocol()
 
     def on_writable(self) -> None:

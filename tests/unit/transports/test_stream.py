@@ -216,7 +216,43 @@ async def test_a_large_write_sends_what_was_held_before_it(peers):
     here = await connected(peers)
     here.transport.write(b"head")
     here.transport.write(b"x" * stream.HOLD)
-    assert b"".join(here.sends) == b"head" + b"x" * stream.HOLD
+    assert here.sends == [b"head" + b"x" * stream.HOLD]
+    await end(here)
+
+
+@pytest.mark.parametrize("room", [0, 3, 10, stream.HOLD, stream.HOLD + 3])
+async def test_what_a_full_socket_leaves_of_two_parts_goes_on_in_order(peers, room):
+    here = await connected(peers)
+    body = bytearray(b"0123456789abcdef" * (stream.HOLD // 16))
+    here.sock.room = room
+    here.transport.write(b"head")
+    here.transport.write(body)
+    expected = b"head" + bytes(body)
+    body[:] = bytes(len(body))  # ours no more
+    assert here.transport.get_write_buffer_size() == len(expected) - room
+    here.sock.room = None
+    got = b""
+    while len(got) < len(expected):
+        got += await asyncio.get_running_loop().run_in_executor(None, here.peer.recv, 65536)
+    assert got == expected
+    await end(here)
+
+
+async def test_what_pause_writing_writes_comes_after_both_parts(peers):
+    class Chatty(Recorder):
+        def pause_writing(self):
+            super().pause_writing()
+            self.transport.write(b"tail")
+
+    here = await connected(peers, Chatty())
+    here.transport.set_write_buffer_limits(0)
+    here.sock.room = 0
+    here.transport.write(b"head")
+    here.transport.write(bytearray(b"body"))
+    here.sock.room = None
+    while here.transport.get_write_buffer_size():
+        await asyncio.sleep(0)
+    assert here.peer.recv(100) == b"headbodytail"
     await end(here)
 
 
@@ -230,11 +266,13 @@ async def test_no_more_is_held_than_the_limit(peers):
     await end(here)
 
 
-async def test_no_more_pieces_are_held_than_one_call_takes(peers):
+async def test_however_many_pieces_leave_in_one_call(peers):
     here = await connected(peers)
-    for _ in range(stream.IOV_MAX + 1):
+    for _ in range(5000):
         here.transport.write(b"x")
-    assert [len(data) for data in here.sends] == [stream.IOV_MAX]
+    assert here.sends == []
+    await asyncio.sleep(0)
+    assert here.sends == [b"x" * 5000]
     await end(here)
 
 
@@ -244,7 +282,7 @@ async def test_what_may_change_is_not_held(peers, kind):
     data = bytearray(b"body")
     here.transport.write(b"head ")
     here.transport.write(kind(data))
-    assert here.sends == [b"head ", b"body"]
+    assert here.sends == [b"head body"]  # now, and together with what was held
     data[:] = b"XXXX"
     await asyncio.sleep(0)
     assert here.received() == b"head body"
