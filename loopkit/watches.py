@@ -12,9 +12,8 @@ Consequences
   superfluous event comes. So a paused transport or an idle `sock_recv` socket stays armed (`rest_read`), and
   re-arming it costs nothing.
 - Only sockets whose closing we would notice may stay armed: transports close their own, and for `sock_*` the
-  socket object itself is remembered (`lent`, weakly). Another object with the same number is a stranger, and
-  the poller is asked. Descriptors given to `add_reader` are disarmed as soon as they are let go: their owner
-  may close them the next moment.
+  socket object itself is remembered (`net/guests.py`). Descriptors given to `add_reader` are disarmed as soon
+  as they are let go: their owner may close them the next moment.
 - A poller's contrary answer is expected: `modify` answered by "unknown" becomes `register`, and the other way
   round.
 - An event that nobody wants and that cannot be switched off comes from a closed number whose file lives on in
@@ -35,23 +34,22 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 if TYPE_CHECKING:
     import asyncio
-    import socket
     from collections.abc import Callable
 
     from .loop import Loop
+    from .net.guests import Guest
     from .pollers import Poller
 
 Ts = TypeVarTuple("Ts")
 
-#: Who is called: a handle, or a transport. The turn looks at `_callback`, `_args` and `_context` alone.
+#: Who is called: a handle, a transport, a guest. The turn looks at `_callback`, `_args` and `_context` alone.
 Watcher = Any
 
 
 class Watches:
     __slots__ = (
         "armed",
-        "drained",
-        "lent",
+        "guests",
         "objects",
         "owners",
         "poll",
@@ -67,10 +65,8 @@ class Watches:
         self.writers: dict[int, Watcher] = {}
         #: The mask the poller has, per descriptor.
         self.armed: dict[int, int] = {}
-        #: Descriptors left armed for a socket of somebody else's.
-        self.lent: dict[int, weakref.ref[socket.socket]] = {}
-        #: Descriptors whose last `sock_recv` got less than it asked for. A hint: to wait is always right.
-        self.drained: set[int] = set()
+        #: What is known of the program's sockets, from which `sock_*` receives.
+        self.guests: dict[int, Guest] = {}
         #: Descriptors that belong to a transport or a server of this loop, and to which; or a weak reference
         #: to it (`let_go`).
         self.owners: dict[int, Any] = {}
@@ -93,7 +89,6 @@ class Watches:
         armed = self.armed.get(fd, 0)
         if armed & POLLIN and fd in self.owners:
             return
-        self.lent.pop(fd, None)
         try:
             self._arm(fd, armed | POLLIN)
         except BaseException:
@@ -112,20 +107,10 @@ class Watches:
             del self.writers[fd]
             raise
 
-    def lend_read(self, fd: int, handle: asyncio.Handle, sock: socket.socket) -> None:
-        """`watch_read` for somebody else's *sock*: `rest_read` may leave it armed, for this very object."""
-        ref = self.lent.get(fd)
-        if ref is not None and ref() is sock and self.armed.get(fd, 0) & POLLIN:
-            self.readers[fd] = handle  # as we left it: the poller need not be told
-            return
-        self.watch_read(fd, handle)
-        self.lent[fd] = weakref.ref(sock)
-
     def unwatch_read(self, fd: int) -> Watcher | None:
         """Stop calling for *fd* readable, and tell the poller. Returns who was there."""
         watcher = self.readers.pop(fd, None)
         if self.armed.get(fd, 0) & POLLIN:
-            self.lent.pop(fd, None)
             self.settle(fd)
         return watcher
 
@@ -145,7 +130,6 @@ class Watches:
         """*fd* belongs to *owner*, which will say `disown` before it closes it."""
         if fd in self.armed and fd not in self.owners:
             # Whoever armed it may have closed it since, and the poller know nothing of this file.
-            self.lent.pop(fd, None)
             del self.armed[fd]
             try:
                 self.poller.unregister(fd)
@@ -173,7 +157,7 @@ class Watches:
         """*fd* is about to be closed by its owner."""
         self.readers.pop(fd, None)
         self.writers.pop(fd, None)
-        self.lent.pop(fd, None)
+        self.guests.pop(fd, None)
         if fd in self.armed:
             self.settle(fd)
 
@@ -212,7 +196,6 @@ class Watches:
                 self.poller.modify(fd, wanted)
             else:
                 self.stale.add(fd)
-                self.lent.pop(fd, None)
                 self.armed.pop(fd, None)
                 self.poller.unregister(fd)
         except (OSError, KeyError, ValueError):
@@ -238,7 +221,6 @@ class Watches:
         self.poller.close()
         self.poller = kind(self.owners)
         self.poll = self.poller.poll
-        self.lent.clear()
         for fd in list(self.armed):
             wanted = self._wanted(fd)
             del self.armed[fd]
@@ -253,7 +235,7 @@ class Watches:
         self.readers.clear()
         self.writers.clear()
         self.armed.clear()
-        self.lent.clear()
+        self.guests.clear()
         self.owners.clear()
         self.objects.clear()
         self.poller.close()

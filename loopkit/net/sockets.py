@@ -5,11 +5,10 @@ until the loop reports the descriptor ready, and tries again, in the coroutine: 
 received nothing, and nothing is lost. (asyncio receives in the callback, and loses the data if the task is
 cancelled before it resumes.)
 
-A reader stays armed in the poller when its operation is done (`Watches.lend_read`), bound to the socket
-object: a coroutine that receives in a loop makes no `epoll_ctl` after the first time. And when the last
-receive got less than it asked for, the queue was empty a moment ago: the next one waits at once, instead of
-asking the kernel and catching its BlockingIOError, which costs as much as receiving does. Should data have
-come meanwhile, the poll says so immediately. A writer is disarmed: a socket is writable nearly always.
+A reader stays armed in the poller when its operation is done (`net/guests.py`). And when the last receive got
+less than it asked for, the queue was empty a moment ago: the next one waits at once, instead of asking the
+kernel and catching its BlockingIOError, which costs as much as receiving does. Should data have come
+meanwhile, the poll says so immediately. A writer is disarmed: a socket is writable nearly always.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..watches import ensure_no_transport
 from .addresses import ensure_resolved
+from .guests import Guest
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -42,37 +41,47 @@ KNOCK = (0.001, 0.1)
 
 async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
     """Receive at most *nbytes* bytes; ``b""`` at the end of the stream. Raises what ``sock.recv`` raises."""
-    if loop._debug or isinstance(sock, TLS_SOCKET):
-        check(loop, sock)
+    guest = loop._watches.guests.get(sock.fileno())
+    if guest is None or guest.sock() is not sock or loop._debug:
+        guest = welcome(loop, sock)
     # fast: no failing recv on a socket that was found empty; see performance.md#drained-sockets
-    if (fd := sock.fileno()) in loop._watches.drained and nbytes:
-        await readable(loop, sock, fd)
+    must_wait = guest.is_drained and nbytes
     while True:
+        if must_wait:
+            future = guest.expect(loop)
+            try:
+                await future
+            finally:
+                guest.part(future)
         try:
             data = sock.recv(nbytes)
         except AGAIN:
-            await readable(loop, sock, fd)
+            must_wait = True
         else:
-            if 0 < len(data) < nbytes:
-                loop._watches.drained.add(fd)
+            guest.is_drained = 0 < len(data) < nbytes
             return data
 
 
 async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
     """Receive into the writable buffer *buf*; the number of bytes. Raises what ``sock.recv_into`` raises."""
-    if loop._debug or isinstance(sock, TLS_SOCKET):
-        check(loop, sock)
+    guest = loop._watches.guests.get(sock.fileno())
+    if guest is None or guest.sock() is not sock or loop._debug:
+        guest = welcome(loop, sock)
     # fast: as in sock_recv; see performance.md#drained-sockets
-    if (fd := sock.fileno()) in loop._watches.drained and len(buf):
-        await readable(loop, sock, fd)
+    must_wait = guest.is_drained and len(buf)
     while True:
+        if must_wait:
+            future = guest.expect(loop)
+            try:
+                await future
+            finally:
+                guest.part(future)
         try:
             count = sock.recv_into(buf)
         except AGAIN:
-            await readable(loop, sock, fd)
+            must_wait = True
         else:
-            if 0 < count < len(buf):
-                loop._watches.drained.add(fd)
+            guest.is_drained = 0 < count < len(buf)
             return count
 
 
@@ -87,7 +96,7 @@ async def sock_recvfrom(loop: Loop, sock: socket.socket, bufsize: int) -> tuple[
         try:
             return sock.recvfrom(bufsize)
         except AGAIN:
-            await readable(loop, sock, sock.fileno())
+            await readable(loop, sock)
 
 
 async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
@@ -102,7 +111,7 @@ async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: 
         try:
             return sock.recvfrom_into(buf, nbytes)
         except AGAIN:
-            await readable(loop, sock, sock.fileno())
+            await readable(loop, sock)
 
 
 async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
@@ -142,7 +151,7 @@ async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, A
         try:
             conn, address = sock.accept()
         except AGAIN:
-            await readable(loop, sock, sock.fileno())
+            await readable(loop, sock)
         else:
             conn.setblocking(False)
             return conn, address
@@ -182,27 +191,26 @@ def check(loop: Loop, sock: socket.socket) -> None:
         raise ValueError("the socket must be non-blocking")
 
 
+def welcome(loop: Loop, sock: socket.socket) -> Guest:
+    """What is known of *sock*, which is examined; nothing yet, if it is a new one."""
+    check(loop, sock)
+    guest = loop._watches.guests.get(sock.fileno())
+    return guest if guest is not None and guest.sock() is sock else Guest(loop._watches, sock)
+
+
 # -- waiting -------------------------------------------------------------------------------------------------
 
 
-async def readable(loop: Loop, sock: socket.socket, fd: int) -> None:
-    """Wait until *sock*, whose descriptor is *fd*, is readable. Takes the place of a reader that is there."""
-    tables = loop._watches
-    tables.drained.discard(fd)
-    if fd in tables.owners:
-        ensure_no_transport(loop, fd)
-    future = loop.create_future()
-    handle = loop._new_handle(_wake, (future,), CONTEXT)
-    replaced = tables.readers.get(fd)
-    tables.lend_read(fd, handle, sock)
-    if replaced is not None:
-        replaced.cancel()
+async def readable(loop: Loop, sock: socket.socket) -> None:
+    """Wait until *sock* is readable. Takes the place of a reader that is there."""
+    guest = loop._watches.guests.get(sock.fileno())
+    if guest is None or guest.sock() is not sock:
+        guest = Guest(loop._watches, sock)
+    future = guest.expect(loop)
     try:
         await future
     finally:
-        # Unless somebody else has taken our place meanwhile.
-        if tables.readers.get(fd) is handle:
-            tables.rest_read(fd)
+        guest.part(future)
 
 
 async def writable(loop: Loop, sock: socket.socket) -> None:
@@ -212,7 +220,7 @@ async def writable(loop: Loop, sock: socket.socket) -> None:
     if fd in tables.owners:
         ensure_no_transport(loop, fd)
     future = loop.create_future()
-    handle = loop._new_handle(_wake, (future,), CONTEXT)
+    handle = loop._new_handle(_wake, (future,), Guest._context)
     replaced = tables.writers.get(fd)
     tables.watch_write(fd, handle)
     if replaced is not None:
@@ -227,7 +235,3 @@ async def writable(loop: Loop, sock: socket.socket) -> None:
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():  # else: cancelled, and the coroutine will take us out
         future.set_result(None)
-
-
-#: `_wake` calls nobody's code, so that it needs nobody's context.
-CONTEXT = Context()

@@ -94,22 +94,11 @@ def test_a_transports_reader_rests_and_comes_back_for_nothing(tables, handle):
         assert told(tables) == []
 
 
-def test_a_lent_sockets_reader_rests_and_comes_back_for_nothing(tables, handle):
-    with unix_pair() as (ours, theirs):
-        fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
-        told(tables)
-        for _ in range(3):
-            tables.rest_read(fd)
-            tables.lend_read(fd, handle, ours)
-        assert told(tables) == []
-
-
 def test_a_strangers_rest_is_not_trusted(tables, handle):
     """add_reader's descriptors: their owner may close them without a word."""
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
+        tables.watch_read(fd, handle)
         tables.rest_read(fd)
         told(tables)
         tables.watch_read(fd, handle)
@@ -119,7 +108,7 @@ def test_a_strangers_rest_is_not_trusted(tables, handle):
 def test_an_event_that_nobody_wants_disarms(tables, handle):
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
+        tables.watch_read(fd, handle)
         tables.rest_read(fd)
         theirs.send(b"x")
         assert tables.poll(5) == [(fd, POLLIN)]
@@ -132,7 +121,7 @@ def test_an_event_that_nobody_wants_disarms(tables, handle):
 def test_an_unwanted_reader_leaves_the_writer(tables, handle):
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
+        tables.watch_read(fd, handle)
         tables.watch_write(fd, handle)
         tables.rest_read(fd)
         theirs.send(b"x")
@@ -155,39 +144,10 @@ def test_what_the_poller_refuses_is_not_watched(handle):
 # -- closed and reused ---------------------------------------------------------------------------------------
 
 
-def test_a_lent_socket_that_was_closed_and_reused_is_armed_anew(tables, handle):
-    ours, theirs = socket.socketpair()
-    fd = ours.fileno()
-    tables.lend_read(fd, handle, ours)
-    tables.rest_read(fd)
-    ours.close()
-    again, peer = socket.socketpair()
-    with theirs, again, peer:
-        assert again.fileno() == fd
-        told(tables)
-        tables.lend_read(fd, handle, again)
-        assert told(tables) == [("modify", fd, POLLIN), ("register", fd, POLLIN)]
-        peer.send(b"x")
-        assert tables.poll(5) == [(fd, POLLIN)]
-
-
-def test_the_same_number_of_another_socket_object_is_asked_about(tables, handle):
-    """detach() hands the descriptor to a new object: it is armed, but we cannot know."""
-    with unix_pair() as (ours, theirs):
-        fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
-        tables.rest_read(fd)
-        with socket.socket(fileno=ours.detach()) as renamed:
-            told(tables)
-            tables.lend_read(fd, handle, renamed)
-            assert told(tables) == [("modify", fd, POLLIN)]
-            tables.unwatch_read(fd)
-
-
 def test_a_number_left_armed_by_a_stranger_is_armed_anew_for_its_owner(tables, handle):
     ours, theirs = socket.socketpair()
     fd = ours.fileno()
-    tables.lend_read(fd, handle, ours)
+    tables.watch_read(fd, handle)
     tables.rest_read(fd)
     ours.close()
     again, peer = socket.socketpair()
@@ -230,11 +190,11 @@ def test_a_number_the_poller_knows_already_is_modified(tables, handle):
 def test_forgetting_takes_everything(tables, handle):
     with unix_pair() as (ours, theirs):
         fd = ours.fileno()
-        tables.lend_read(fd, handle, ours)
+        tables.watch_read(fd, handle)
         tables.watch_write(fd, handle)
         tables.rest_read(fd)
         tables.forget(fd)
-        assert (tables.readers, tables.writers, tables.armed, tables.lent) == ({}, {}, {}, {})
+        assert (tables.readers, tables.writers, tables.armed) == ({}, {}, {})
         assert fd in tables.stale
         tables.forget(fd)
 
@@ -271,7 +231,7 @@ def test_a_rebuild_keeps_what_is_wanted_and_drops_what_is_dead(tables, handle):
         dead, other = socket.socketpair()
         tables.watch_read(ours.fileno(), handle)
         tables.watch_write(ours.fileno(), handle)
-        tables.lend_read(resting.fileno(), handle, resting)
+        tables.watch_read(resting.fileno(), handle)
         tables.rest_read(resting.fileno())
         tables.watch_read(dead.fileno(), handle)
         dead.close()
@@ -281,7 +241,6 @@ def test_a_rebuild_keeps_what_is_wanted_and_drops_what_is_dead(tables, handle):
         assert tables.poller is not old
         assert tables.armed == {ours.fileno(): POLLIN | POLLOUT}
         assert tables.poll(5) == [(ours.fileno(), POLLOUT)]
-        assert tables.lent == {}
 
 
 # -- in the turn ---------------------------------------------------------------------------------------------
@@ -360,38 +319,6 @@ def test_a_writer_removed_by_the_reader_of_the_same_descriptor_does_not_run(loop
         assert ran == ["read"]
 
 
-def test_sock_recv_again_and_again_tells_the_poller_once(loop):
-    with unix_pair() as (ours, theirs):
-        poller = Recording()
-        loop._watches.poller.close()
-        loop._watches.poller = poller
-        loop._watches.poll = poller.poll
-        loop._watches.armed.clear()
-
-        async def main():
-            for _ in range(5):
-                loop.call_soon(theirs.send, b"x")
-                assert await loop.sock_recv(ours, 10) == b"x"
-
-        loop.run_until_complete(main())
-        assert [what for what in poller.told if what[1] == ours.fileno()] == [
-            ("register", ours.fileno(), POLLIN)
-        ]
-
-
-def test_a_lent_socket_is_not_kept_alive(loop):
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with theirs:
-        fd = ours.fileno()
-        loop.call_later(0.001, theirs.send, b"x")
-        loop.run_until_complete(loop.sock_recv(ours, 10))
-        assert loop._watches.lent[fd]() is ours
-        ours.close()
-        del ours
-        assert loop._watches.lent[fd]() is None
-
-
 # -- numbers and objects -------------------------------------------------------------------------------------
 
 
@@ -463,37 +390,3 @@ def test_a_forked_child_has_a_poller_of_its_own(loop):
         loop.run_forever()
         assert got == [b"x"]
         loop.remove_reader(ours)
-
-
-def test_a_cancelled_receiver_leaves_the_socket_armed_and_the_next_one_gets_the_data(loop):
-    with unix_pair() as (ours, theirs):
-
-        async def main():
-            task = loop.create_task(loop.sock_recv(ours, 10))
-            await asyncio.sleep(0)
-            task.cancel()
-            theirs.send(b"x")
-            await asyncio.wait([task])
-            assert ours.fileno() not in loop._watches.readers
-            return await loop.sock_recv(ours, 10)
-
-        assert loop.run_until_complete(main()) == b"x"
-
-
-def test_a_drained_number_that_is_reused_is_waited_for_and_answered(loop):
-    async def receive(sock, peer):
-        peer.send(b"abc")
-        return await loop.sock_recv(sock, 10)
-
-    first, peer = socket.socketpair()
-    first.setblocking(False)
-    with first, peer:
-        assert loop.run_until_complete(receive(first, peer)) == b"abc"
-        number = first.fileno()
-        assert number in loop._watches.drained
-    again, peer = socket.socketpair()
-    again.setblocking(False)
-    with again, peer:
-        assert again.fileno() == number
-        assert loop.run_until_complete(receive(again, peer)) == b"abc"
-        assert loop.run_until_complete(loop.sock_recv(again, 0)) == b""

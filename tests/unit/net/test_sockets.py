@@ -75,14 +75,14 @@ async def test_a_cancelled_receiver_can_be_followed_by_another(operation):
 
 
 async def test_a_full_receive_is_followed_by_a_try_and_a_short_one_by_a_wait():
-    """`drained` is only a hint: both ways end in the same bytes."""
+    """That it was found empty is only a hint: both ways end in the same bytes."""
     loop = asyncio.get_running_loop()
     with unix_pair() as (ours, theirs):
         theirs.send(b"abcdef")
         assert await loop.sock_recv(ours, 4) == b"abcd"
-        assert ours.fileno() not in loop._watches.drained
+        assert not loop._watches.guests[ours.fileno()].is_drained
         assert await loop.sock_recv(ours, 4) == b"ef"
-        assert ours.fileno() in loop._watches.drained
+        assert loop._watches.guests[ours.fileno()].is_drained
         loop.call_soon(theirs.send, b"gh")
         assert await loop.sock_recv(ours, 4) == b"gh"
 
