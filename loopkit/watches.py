@@ -130,11 +130,7 @@ class Watches:
         """*fd* belongs to *owner*, which will say `disown` before it closes it."""
         if fd in self.armed and fd not in self.owners:
             # Whoever armed it may have closed it since, and the poller know nothing of this file.
-            del self.armed[fd]
-            try:
-                self.poller.unregister(fd)
-            except (OSError, KeyError, ValueError):
-                pass
+            self._disarm(fd)
         self.owners[fd] = owner
 
     def let_go(self, fd: int) -> None:
@@ -159,7 +155,7 @@ class Watches:
         self.writers.pop(fd, None)
         self.guests.pop(fd, None)
         if fd in self.armed:
-            self.settle(fd)
+            self._disarm(fd)
 
     # -- arming ----------------------------------------------------------------------------------------------
 
@@ -190,18 +186,23 @@ class Watches:
     def settle(self, fd: int) -> bool:
         """Tell the poller only what is wanted of *fd*. False if the poller does not know *fd* as we do."""
         wanted = self._wanted(fd)
+        if not wanted:
+            return self._disarm(fd)
         try:
-            if wanted:
-                self.armed[fd] = wanted
-                self.poller.modify(fd, wanted)
-            else:
-                self.stale.add(fd)
-                self.armed.pop(fd, None)
-                self.poller.unregister(fd)
+            self.armed[fd] = wanted
+            self.poller.modify(fd, wanted)
         except (OSError, KeyError, ValueError):
-            # Closed before it was let go: the kernel has dropped the entry by itself.
-            self.armed.pop(fd, None)
+            del self.armed[fd]
             return False
+        return True
+
+    def _disarm(self, fd: int) -> bool:
+        self.stale.add(fd)
+        self.armed.pop(fd, None)
+        try:
+            self.poller.unregister(fd)
+        except (OSError, KeyError, ValueError):
+            return False  # closed before it was let go: the kernel has dropped the entry by itself
         return True
 
     def unwanted(self, fd: int) -> None:

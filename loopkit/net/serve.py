@@ -2,8 +2,8 @@
 
 Facts about accepting
 - A listening socket is readable while its queue is not empty. One event may stand for many connections, so
-  that `accept` is called until it would block, but no more often than the queue is long: others want their
-  turn.
+  that they are accepted until none is left (`net/accepting.py`), but no more of them than the queue is long:
+  others want their turn.
 - Linux hands options of the listening socket down to what it accepts: TCP_NODELAY is set once, on the
   listener.
 - Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), the connection stays in the queue and the
@@ -30,6 +30,7 @@ from .. import errors
 from ..transports.stream import StreamTransport
 from ..watches import ensure_no_transport
 from . import addresses, listen
+from .accepting import Acceptor
 from .connect import check_plain, check_tls_arguments, check_unix_stream
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Server(asyncio.Server):
     def _listen(self, sock: socket.socket) -> None:
         if sock.fileno() != -1:  # else: closed while accepting rested
             self._loop._watches.watch_read(
-                sock.fileno(), self._loop._new_handle(self._on_connections, (sock,), self._context)
+                sock.fileno(), self._loop._new_handle(self._on_connections, (Acceptor(sock),), self._context)
             )
 
     async def start_serving(self) -> None:
@@ -136,23 +137,22 @@ class Server(asyncio.Server):
         finally:
             self._serving_forever = None
 
-    def _on_connections(self, listener: socket.socket) -> None:
+    def _on_connections(self, acceptor: Acceptor) -> None:
         for _ in range(max(self._backlog, 1)):
             try:
-                sock, address = listener.accept()
+                sock, address = acceptor.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as exc:
                 if exc.errno not in OUT_OF_RESOURCES:
                     raise
-                self._rest(listener, exc)
+                self._rest(acceptor.listener, exc)
                 return
-            sock.setblocking(False)
             if self._loop._debug:
                 logger.debug("%r got a new connection from %r: %r", self, address, sock)
             self._welcome(sock, address)
-            if not self._serving:
-                return  # a protocol has closed us
+            if not self._serving or not acceptor.has_more():  # a protocol may have closed us
+                return
 
     def _rest(self, listener: socket.socket, exc: OSError) -> None:
         self._loop.call_exception_handler(

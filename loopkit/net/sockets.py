@@ -146,13 +146,17 @@ async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) 
 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
     """Accept a connection: (a non-blocking socket, the peer's address). Raises as ``sock.accept`` does."""
-    check(loop, sock)
+    guest = welcome(loop, sock)
+    must_wait = guest.is_drained
     while True:
+        if must_wait:
+            await readable(loop, sock)
         try:
             conn, address = sock.accept()
         except AGAIN:
-            await readable(loop, sock)
+            must_wait = True
         else:
+            guest.is_drained = True  # very likely; and to find nobody costs as much as to accept
             conn.setblocking(False)
             return conn, address
 

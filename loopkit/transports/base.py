@@ -144,7 +144,7 @@ class SocketTransport(asyncio.BaseTransport):
             logger.debug("%r resumes reading", self)
 
     def _start_reading(self) -> None:
-        if self.is_reading():
+        if not self._closing and not self._paused:
             self._loop._watches.watch_read(self._fd, self._reader)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
@@ -209,7 +209,8 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _release(self) -> None:
         """The end. The names stay known: programs log them when a connection is gone."""
-        self.get_extra_info("sockname")
+        if "sockname" not in (extra := self._extra):
+            extra["sockname"] = name_of(self._sock.getsockname)
         self._give_back()
         self._reader = self._callback = None  # they refer to us
         self._sock = self._protocol = self._loop = None  # type: ignore[assignment]

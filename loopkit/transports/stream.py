@@ -416,9 +416,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             if self._closing:
                 return  # type: ignore[unreachable]  # that failed: the end is on its way
         self._closing = True
-        self._loop._watches.unwatch_read(self._fd)
-        if not self._backlog:
-            self._barred = True
+        if self._backlog:
+            self._loop._watches.unwatch_read(self._fd)
+        else:
             self._lose(None)
 
     def _force_close(self, exc: BaseException | None) -> None:

@@ -15,6 +15,7 @@ HOT = {
     "loopkit.loop",
     "loopkit.handles",
     "loopkit.transports.stream",
+    "loopkit.net.accepting",
     "loopkit.net.sockets",
     "loopkit.tasks",
     "loopkit.tls.transport",

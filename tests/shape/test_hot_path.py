@@ -138,7 +138,7 @@ def test_a_message_costs_a_protocol_on_tls_three_frames():
 
 
 # Upper bounds that hold today, on every version; what stdlib's own streams and tasks need is most of it.
-@pytest.mark.parametrize(("serve", "bound"), [(streams_echo, 21), (sock_echo, 17)])
+@pytest.mark.parametrize(("serve", "bound"), [(streams_echo, 20), (sock_echo, 11)])
 def test_a_message_costs_a_coroutine_few_frames(serve, bound):
     frames = frames_per_message(serve)
     assert sum(frames.values()) <= bound, frames

@@ -54,8 +54,8 @@ async def test_connection_made_is_called_while_accepting():
         loop = asyncio.get_running_loop()
         real = server._on_connections
 
-        def on_connections(listener):
-            real(listener)
+        def on_connections(*args):
+            real(*args)
             seen.append(len(factory.made))
 
         loop._watches.readers[server.sockets[0].fileno()]._callback = on_connections
@@ -71,9 +71,9 @@ async def test_one_event_accepts_no_more_than_the_backlog():
         clients = [connect(address) for _ in range(4)]
         real = server._on_connections
 
-        def on_connections(listener):
+        def on_connections(*args):
             before = len(factory.made)
-            real(listener)
+            real(*args)
             seen.append(len(factory.made) - before)
 
         asyncio.get_running_loop()._watches.readers[server.sockets[0].fileno()]._callback = on_connections

@@ -1,0 +1,46 @@
+"""Accepting connections. HOT: a server calls this for each of them.
+
+Facts. `accept` makes a socket, a file and a descriptor before it looks at the queue: to find that nobody is
+there takes it as long as to return a connection, and Python raises an exception besides. A poll of the
+listening socket alone costs a tenth. And `socket.accept` turns the family and the type of every new socket
+into enumerations, ten frames, before `socket.socket` turns them back into the integers they were.
+
+Hence: accept once for an event, which stands for one connection at least, and ask before each further try;
+and make the socket from the integers.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from select import POLLIN
+from typing import Any
+
+
+class Acceptor:
+    """Takes connections from the listening socket `listener`."""
+
+    __slots__ = ("_kind", "_poll", "listener")
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self._kind = int(listener.family), int(listener.type), listener.proto
+        queue = select.poll()
+        queue.register(listener, POLLIN)
+        self._poll = queue.poll
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """A non-blocking socket, and the peer's address. Raises what ``socket.accept`` raises."""
+        listener = self.listener
+        # fast: without socket.accept's enumerations; see performance.md#accepting
+        if type(listener) is socket.socket:
+            fd, address = listener._accept()  # type: ignore[attr-defined]
+            sock = socket.socket(*self._kind, fd)
+        else:  # it may have an accept of its own
+            sock, address = listener.accept()
+        sock.setblocking(False)
+        return sock, address
+
+    def has_more(self) -> bool:
+        """Whether somebody is waiting to be accepted."""
+        return bool(self._poll(0))
