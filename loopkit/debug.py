@@ -88,9 +88,9 @@ def guarded_handle(
 def guarded_timer(
     loop: Loop, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
 ) -> asyncio.TimerHandle:
-    """The same for `call_at` and `call_later`, which are one frame further away."""
+    """The same for `call_at` and `call_later`."""
     guard(loop, "call_at", callback)
-    return forget_frames(asyncio.TimerHandle(when, callback, args, loop, context), 3)  # type: ignore[no-any-return]
+    return forget_frames(asyncio.TimerHandle(when, callback, args, loop, context), 2)  # type: ignore[no-any-return]
 
 
 def forget_frames(handle: Any, count: int) -> Any:

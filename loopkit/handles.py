@@ -67,7 +67,10 @@ class TimerHandle(Handle, asyncio.TimerHandle):
     __slots__ = ()
 
     _when: float
-    _scheduled: bool
+
+    @property
+    def _scheduled(self) -> bool:
+        return self._when >= self._loop._timers.horizon
 
     def cancel(self) -> None:
         """Cancel the call. Idempotent."""

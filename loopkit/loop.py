@@ -465,7 +465,21 @@ class Loop(asyncio.AbstractEventLoop):
         """Call ``callback(*args)`` after *delay* seconds, never earlier. Raises TypeError if that is None."""
         if delay is None:
             raise TypeError("delay must not be None")
-        return self._timer(self.time() + delay, callback, args, context)
+        when = self.time() + delay
+        if self._guarded:
+            handle = debug.guarded_timer(self, when, callback, args, context)
+        else:
+            # fast: as in call_soon; see performance.md#lean-handles
+            handle = TimerHandle()
+            handle._callback = callback
+            handle._args = args
+            handle._loop = self
+            handle._context = copy_context() if context is None else context
+            handle._when = when
+        timers = self._timers
+        timers.seq = seq = timers.seq + 1
+        heappush(timers.heap, (when, seq, handle))
+        return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
@@ -477,14 +491,8 @@ class Loop(asyncio.AbstractEventLoop):
         if when is None:
             raise TypeError("when cannot be None")
         when + 0.0  # a str or a Decimal must fail here, not in the middle of a turn
-        return self._timer(when, callback, args, context)
-
-    def _timer(
-        self, when: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
-    ) -> asyncio.TimerHandle:
         if self._guarded:
             handle = debug.guarded_timer(self, when, callback, args, context)
-            handle._scheduled = True  # type: ignore[attr-defined]
         else:
             # fast: as in call_soon; see performance.md#lean-handles
             handle = TimerHandle()
@@ -493,7 +501,6 @@ class Loop(asyncio.AbstractEventLoop):
             handle._loop = self
             handle._context = copy_context() if context is None else context
             handle._when = when
-            handle._scheduled = True
         timers = self._timers
         timers.seq = seq = timers.seq + 1
         heappush(timers.heap, (when, seq, handle))

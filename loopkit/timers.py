@@ -8,7 +8,8 @@ never compared.
 Cancelling only marks: taking an entry out of the middle of a heap is linear. Almost every timer of a network
 program is a timeout that gets cancelled, so marked entries must not pile up: when they are the majority the
 heap is rebuilt from the rest. A rebuild of n entries comes after at least n/2 cancellations, hence constant
-work per cancellation.
+work per cancellation. Only entries later than the `horizon` are counted, the moment up to which everything
+has been taken out: one from before it was taken already, or leaves with the next poll.
 
 Popping costs 2 * log2(n) comparisons. When a crowd is due at once (10,000 tasks that sleep equally long) it
 is cheaper to sort: a sorted list is a heap, and what is due is its front.
@@ -31,31 +32,28 @@ CROWD = 1 / 16
 
 
 class TimerHeap:
-    __slots__ = ("cancelled", "due", "heap", "seq")
+    __slots__ = ("cancelled", "due", "heap", "horizon", "seq")
 
     def __init__(self) -> None:
         #: (when, seq, handle); the loop pushes, and reads the top, itself.
         self.heap: list[tuple[float, int, asyncio.TimerHandle]] = []
-        #: Handles taken from the heap because they are due, oldest first. A turn that Ctrl-C tears out of its
-        #: work leaves the rest here for the next one.
+        #: Handles taken from the heap because they are due, oldest first; some may be cancelled. A turn that
+        #: Ctrl-C tears out of its work leaves the rest here for the next one.
         self.due: deque[asyncio.TimerHandle] = deque()
         #: The number of the youngest entry.
         self.seq = 0
-        #: How many entries are marked as cancelled.
+        #: What was due before this is not in the heap, but for what has been pushed since.
+        self.horizon = float("-inf")
+        #: How many entries from the horizon on are marked as cancelled.
         self.cancelled = 0
 
     def note_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """*handle* was cancelled: it may be in the heap."""
-        if not handle._scheduled:  # type: ignore[attr-defined]
-            return  # taken from it already: its turn comes, and will pass it over
+        if handle._when < self.horizon:  # type: ignore[attr-defined]
+            return
         self.cancelled += 1
         if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
-            kept = []
-            for entry in self.heap:
-                if entry[2]._callback is None:  # type: ignore[attr-defined]
-                    entry[2]._scheduled = False  # type: ignore[attr-defined]
-                else:
-                    kept.append(entry)
+            kept = [entry for entry in self.heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
             heapify(kept)
             self.heap[:] = kept  # in place: the turn holds on to this list
             self.cancelled = 0
@@ -68,12 +66,12 @@ class TimerHeap:
             if handle._callback is not None:  # type: ignore[attr-defined]
                 return when
             heappop(heap)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            self.cancelled -= 1
+            if when >= self.horizon:
+                self.cancelled -= 1
         return None
 
     def collect(self, end: float) -> None:
-        """Move the timers that are due before *end* from the heap to `due`."""
+        """Move the timers that are due before *end*, which never goes back, from the heap to `due`."""
         heap = self.heap
         taken: list[tuple[float, int, asyncio.TimerHandle]] = []
         while heap and heap[0][0] < end:
@@ -86,12 +84,12 @@ class TimerHeap:
                 count = next(number for number, entry in enumerate(heap) if entry[0] >= end)
             taken += heap[:count]
             del heap[:count]
-        for _, _, handle in taken:
-            handle._scheduled = False  # type: ignore[attr-defined]
-            if handle._callback is None:  # type: ignore[attr-defined]
-                self.cancelled -= 1
-            else:
-                self.due.append(handle)
+        if self.cancelled:
+            for when, _, handle in taken:
+                if handle._callback is None and when >= self.horizon:  # type: ignore[attr-defined]
+                    self.cancelled -= 1
+        self.horizon = end
+        self.due += [handle for _, _, handle in taken]
 
     def clear(self) -> None:
         self.heap.clear()
