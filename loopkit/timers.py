@@ -17,6 +17,7 @@ is cheaper to sort: a sorted list is a heap, and what is due is its front.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from heapq import heapify, heappop
 from typing import TYPE_CHECKING
@@ -77,13 +78,11 @@ class TimerHeap:
         while heap and heap[0][0] < end:
             if len(taken) < FEW or len(taken) < CROWD * len(heap):
                 taken.append(heappop(heap))
-                continue
-            heap.sort()
-            count = len(heap)
-            if heap[-1][0] >= end:
-                count = next(number for number, entry in enumerate(heap) if entry[0] >= end)
-            taken += heap[:count]
-            del heap[:count]
+            else:
+                heap.sort()
+                count = bisect_left(heap, (end,))
+                taken += heap[:count]
+                del heap[:count]
         if self.cancelled:
             for when, _, handle in taken:
                 if handle._callback is None and when >= self.horizon:  # type: ignore[attr-defined]
