@@ -102,7 +102,7 @@ class UpgradedSSLTransport(SSLTransport):
         self._loop._watches.unwatch_read(self._fd)
         beneath._paused = False
         # Pausing and resuming the old transport still means this connection.
-        beneath._reader = self._reader
+        beneath._reader = self
         beneath._protocol = self
         self._protocol_paused = beneath._protocol_paused
         self._start_handshake_clock()

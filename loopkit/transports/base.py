@@ -38,7 +38,8 @@ class SocketTransport(asyncio.BaseTransport):
     __slots__ = (
         "__dict__",  # programs hang things on transports, and replace methods of theirs
         "__weakref__",
-        "_callback",  # what the turn calls when the socket is readable, in _context
+        "_args",  # with _callback and _context what the turn looks at: none
+        "_callback",  # what the turn calls when the socket is readable
         "_closing",  # no more reading; the end is scheduled, or waits for the buffer to drain
         "_context",  # what the protocol's methods run in
         "_fd",
@@ -48,7 +49,6 @@ class SocketTransport(asyncio.BaseTransport):
         "_paused",  # pause_reading() was called
         "_protocol",
         "_protocol_paused",  # pause_writing() was called on it
-        "_reader",  # the fd table's entry: itself, or the TLS that was put on it
         "_server",
         "_sock",
     )
@@ -58,7 +58,9 @@ class SocketTransport(asyncio.BaseTransport):
     _protocol: Any
     _context: Context
     _callback: Callable[[], None] | None
-    _args = ()
+
+    #: Who is called instead when the socket is readable: the TLS that was put on it.
+    _reader: SocketTransport | None = None
 
     def __init__(
         self, loop: Loop, sock: socket.socket, context: Context, peername: Any, server: Server | None
@@ -71,7 +73,7 @@ class SocketTransport(asyncio.BaseTransport):
         self._server = server
         self._closing = self._paused = self._protocol_paused = False
         self._lost = 0
-        self._reader: SocketTransport | None = self
+        self._args = ()
         loop._watches.own(fd, self)
         if server is not None:
             server._attach(self)
@@ -105,7 +107,8 @@ class SocketTransport(asyncio.BaseTransport):
         loop = self._loop
         if loop is not None and not loop.is_closed():  # type: ignore[redundant-expr]
             tables = loop._watches
-            info.append("read=polling" if tables.readers.get(self._fd) is self._reader else "read=idle")
+            is_read = tables.readers.get(self._fd) is (self._reader or self)
+            info.append("read=polling" if is_read else "read=idle")
             state = "polling" if self._fd in tables.writers else "idle"
             info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
         return f"<{' '.join(info)}>"
@@ -145,7 +148,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _start_reading(self) -> None:
         if not self._closing and not self._paused:
-            self._loop._watches.watch_read(self._fd, self._reader)
+            self._loop._watches.watch_read(self._fd, self._reader or self)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """connection_made() has been called: read from now on, and resume who waits for the connection."""
@@ -212,7 +215,9 @@ class SocketTransport(asyncio.BaseTransport):
         if "sockname" not in (extra := self._extra):
             extra["sockname"] = name_of(self._sock.getsockname)
         self._give_back()
-        self._reader = self._callback = None  # they refer to us
+        self._callback = None  # it refers to us, as we to it
+        if self._reader is not None:
+            self._reader = None
         self._sock = self._protocol = self._loop = None  # type: ignore[assignment]
         server, self._server = self._server, None
         if server is not None:
