@@ -135,7 +135,9 @@ class Watches:
 
     def let_go(self, fd: int) -> None:
         """The owner of *fd* waits for nothing. If nobody else has it, it shall be collected, and complain."""
-        self.owners[fd] = weakref.ref(self.owner(fd))
+        owner = self.owner(fd)
+        if owner is not None:  # else: the loop was closed
+            self.owners[fd] = weakref.ref(owner)
 
     def owner(self, fd: int) -> Any:
         """Whose *fd* is; None if it is nobody's."""

@@ -20,9 +20,14 @@ from ..watches import ensure_no_transport
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
 
     from ..loop import Loop
     from ..watches import Watches
+
+
+def nobody() -> None:
+    """For a socket that cannot be referred to weakly: a stranger each time."""
 
 
 class Guest:
@@ -35,7 +40,10 @@ class Guest:
     _context = Context()
 
     def __init__(self, tables: Watches, sock: socket.socket) -> None:
-        self.sock = weakref.ref(sock)
+        try:
+            self.sock: Callable[[], object] = weakref.ref(sock)
+        except TypeError:  # the C class beneath socket.socket, say
+            self.sock = nobody
         #: The last receive got less than it asked for. A hint: to wait is always right.
         self.is_drained = False
         self._is_armed = False  # by us: what others armed may have been another file

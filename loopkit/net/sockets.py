@@ -196,8 +196,13 @@ def check(loop: Loop, sock: socket.socket) -> None:
 
 
 def welcome(loop: Loop, sock: socket.socket) -> Guest:
-    """What is known of *sock*, which is examined; nothing yet, if it is a new one."""
+    """What is known of *sock*, which is examined first. Raises as `check` does."""
     check(loop, sock)
+    return guest_of(loop, sock)
+
+
+def guest_of(loop: Loop, sock: socket.socket) -> Guest:
+    """What is known of *sock*: nothing yet, if it is a new one."""
     guest = loop._watches.guests.get(sock.fileno())
     return guest if guest is not None and guest.sock() is sock else Guest(loop._watches, sock)
 
@@ -207,9 +212,7 @@ def welcome(loop: Loop, sock: socket.socket) -> Guest:
 
 async def readable(loop: Loop, sock: socket.socket) -> None:
     """Wait until *sock* is readable. Takes the place of a reader that is there."""
-    guest = loop._watches.guests.get(sock.fileno())
-    if guest is None or guest.sock() is not sock:
-        guest = Guest(loop._watches, sock)
+    guest = guest_of(loop, sock)
     future = guest.expect(loop)
     try:
         await future

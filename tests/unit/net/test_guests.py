@@ -1,5 +1,6 @@
 """What is remembered of a socket between two `sock_recv`: that it is armed, was empty, and whose it is."""
 
+import _socket
 import asyncio
 import socket
 from select import POLLIN
@@ -191,6 +192,17 @@ def test_a_reader_of_the_program_can_be_removed_while_somebody_waits(loop):
             await asyncio.wait([waiting])
 
         loop.run_until_complete(main())
+
+
+def test_a_socket_that_takes_no_weak_reference_is_a_stranger_each_time(loop, told):
+    ours, theirs = nonblocking_pair()
+    plain = _socket.socket(fileno=ours.detach())
+    plain.setblocking(False)
+    with theirs:
+        for _ in range(2):
+            assert loop.run_until_complete(receive(loop, plain, theirs)) == b"x"
+        assert [name for name, *_ in told] == ["register", "modify"]
+    plain.close()
 
 
 def test_who_waits_is_woken_once(loop):

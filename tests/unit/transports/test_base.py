@@ -170,6 +170,40 @@ async def test_pausing_and_resuming_after_the_end_is_harmless():
         assert transport.is_closing() is True
 
 
+def test_pausing_when_the_loop_was_closed_is_harmless():
+    loop = loopkit.EpollLoop()
+    with unix_pair() as (ours, theirs):
+        transport, _ = loop.run_until_complete(connected(ours))
+        loop.close()
+        transport.pause_reading()
+        assert transport.is_reading() is False
+        del transport, _
+        with pytest.warns(ResourceWarning, match="unclosed transport"):
+            gc.collect()
+
+
+def test_a_transport_that_waits_for_nothing_and_is_nobodys_complains():
+    """While it reads the loop holds it; paused, or at the end of the stream, only the program does."""
+    for stops in ("pause", "end"):
+        loop = loopkit.EpollLoop()
+        with unix_pair() as (ours, theirs):
+            transport, protocol = loop.run_until_complete(connected(ours))
+            number = ours.fileno()
+            if stops == "pause":
+                transport.pause_reading()
+            else:
+                protocol.eof_received = lambda: True
+                theirs.close()
+                loop.call_later(0.001, loop.stop)
+                loop.run_forever()
+            protocol.transport = None
+            del transport, protocol
+            with pytest.warns(ResourceWarning, match="unclosed transport <StreamTransport"):
+                gc.collect()
+            assert number not in loop._watches.owners
+        loop.close()
+
+
 async def test_a_server_counts_its_connections():
     loop = asyncio.get_running_loop()
     made = []
