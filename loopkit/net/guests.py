@@ -30,14 +30,18 @@ def nobody() -> None:
     """For a socket that cannot be referred to weakly: a stranger each time."""
 
 
+#: Who waits is woken in this one: that calls nobody's code, and so needs nobody's context.
+CONTEXT = Context()
+
+
 class Guest:
     """Among the fd table's readers while somebody waits; there is then one future, of whoever came last."""
 
     __slots__ = ("_fd", "_future", "_is_armed", "_tables", "is_drained", "sock")
 
-    # What the turn looks at, as in a handle. It calls nobody's code, so that it needs nobody's context.
+    # What the turn looks at, as in a handle.
     _args = ()
-    _context = Context()
+    _context = CONTEXT
 
     def __init__(self, tables: Watches, sock: socket.socket) -> None:
         try:

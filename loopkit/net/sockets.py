@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..watches import ensure_no_transport
 from .addresses import ensure_resolved
-from .guests import Guest
+from .guests import CONTEXT, Guest
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -227,7 +227,7 @@ async def writable(loop: Loop, sock: socket.socket) -> None:
     if fd in tables.owners:
         ensure_no_transport(loop, fd)
     future = loop.create_future()
-    handle = loop._new_handle(_wake, (future,), Guest._context)
+    handle = loop._new_handle(_wake, (future,), CONTEXT)
     replaced = tables.writers.get(fd)
     tables.watch_write(fd, handle)
     if replaced is not None:

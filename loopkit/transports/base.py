@@ -147,7 +147,7 @@ class SocketTransport(asyncio.BaseTransport):
             logger.debug("%r resumes reading", self)
 
     def _start_reading(self) -> None:
-        if not self._closing and not self._paused:
+        if self.is_reading():
             self._loop._watches.watch_read(self._fd, self._reader or self)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
@@ -212,8 +212,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _release(self) -> None:
         """The end. The names stay known: programs log them when a connection is gone."""
-        if "sockname" not in (extra := self._extra):
-            extra["sockname"] = name_of(self._sock.getsockname)
+        self.get_extra_info("sockname")
         self._give_back()
         self._callback = None  # it refers to us, as we to it
         if self._reader is not None:

@@ -62,6 +62,18 @@ def test_call_soon_is_one_frame(loop):
     assert frames == ["call_soon"]
 
 
+@pytest.mark.parametrize("method", ["call_later", "call_at"])
+def test_setting_a_timer_is_one_frame(loop, method):
+    loop.set_debug(False)
+    frames = []
+    sys.setprofile(lambda frame, event, arg: frames.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        getattr(loop, method)(1000, int)
+    finally:
+        sys.setprofile(None)
+    assert frames == [method]
+
+
 def test_a_turn_goes_on_with_what_it_made_ready_but_not_for_ever():
     """At most ROUNDS turns without a poll, before the descriptors are looked at."""
     loop = CountingLoop()
