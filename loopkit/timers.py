@@ -50,9 +50,8 @@ class TimerHeap:
 
     def note_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """*handle* was cancelled: it may be in the heap."""
-        if handle._when < self.horizon:  # type: ignore[attr-defined]
-            return
-        self.cancelled += 1
+        if handle._when >= self.horizon:  # type: ignore[attr-defined]
+            self.cancelled += 1
         if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
             kept = [entry for entry in self.heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
             heapify(kept)

@@ -175,6 +175,24 @@ def test_a_timer_cancelled_after_it_was_due_does_not_count():
     assert (heap.heap, heap.cancelled) == ([], 0)
 
 
+def test_a_cancellation_that_does_not_count_clears_the_majority_too():
+    """What is due leaves, and those that are cancelled and not due are the majority of what stays."""
+    heap = Heap()
+    heap.collect(1.0)
+    for when in (0.0, 1.0):
+        crowd = [Handle(heap, number) for number in range(FEW + 1)]
+        for handle in crowd:
+            heap.add(when, handle)
+        for handle in crowd:
+            handle.cancel()
+    heap.collect(1.0)
+    assert (len(heap.heap), heap.cancelled) == (FEW + 1, FEW + 1)
+    late = Handle(heap, "late")
+    heap.add(0.0, late)
+    late.cancel()
+    assert (heap.heap, heap.cancelled) == ([], 0)
+
+
 def test_a_crowd_that_is_due_at_once_is_sorted_and_not_popped_one_by_one(monkeypatch):
     """10,000 sleepers that wake together: few pops, then one sort."""
     pops = []
