@@ -5,6 +5,7 @@ clients do, looks at it from outside as the kernel lets everybody look, and says
 
     words.py      everything it says, in English and in Chinese
     process.py    what the kernel tells of a process: descriptors, threads, processor time, where it listens
+    ports.py      a port for a program that takes a while before it binds it
     server.py     the server under examination: started, found, interrupted, killed
     talk.py       one client's connection; every wait is bounded
     checks.py     the checks, one function each, in the order in which they are made

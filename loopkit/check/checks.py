@@ -43,6 +43,9 @@ CLIENTS = 30
 #: At most so many threads are a single thread: a helper may look up names.
 THREADS = 2
 
+#: Seconds to wait until something has been read: who looks without reading, for MSG_PEEK, is not waited for.
+PEEKING = 0.5
+
 #: How much is poured into a server by a client that does not read; more than the kernel's buffers hold.
 FLOOD = 8_000_000
 
@@ -124,6 +127,11 @@ class Room:
             raise Unavailable("unseen")
         return process.family(self.server.pid)
 
+    def wait_until_read(self, talk: Talk) -> None:
+        """Return when the server has read all that this client sent: at once if that cannot be seen."""
+        port = self.server.address[1]
+        self.patience.until(lambda: not process.unread(port, talk.port), PEEKING)
+
     def flood(self, slow: Talk, other: Talk) -> bytes:
         """Let *slow* write and not read until it is stuck, while *other* must be answered; all it is owed."""
         text = _numbers(FLOOD // 20)
@@ -200,8 +208,10 @@ def split_characters(room: Room) -> None:
         encoded = character.encode()
         for cut in range(1, len(encoded)):
             talk.send(b"a" + encoded[:cut])
-            # Once it answers the other client it has most likely read the first half, by itself.
+            # That it answers the other client is no sign that it has read the half: it may have been told of
+            # both at once. Of a server elsewhere there is no better one.
             room.ask(other)
+            room.wait_until_read(talk)
             talk.send(encoded[cut:] + b"z\n")
             talk.receive(room.answered(f"a{character}z\n"))
 

@@ -23,12 +23,14 @@ __all__ = [
     "listening",
     "owner",
     "threads",
+    "unread",
     "wanted_seconds",
 ]
 
 PROC = Path("/proc")
 
-#: The state LISTEN in /proc/net/tcp.
+#: States in /proc/net/tcp (net/tcp_states.h).
+ESTABLISHED = "01"
 LISTEN = "0A"
 
 
@@ -108,6 +110,17 @@ def listening(pids: Iterable[int]) -> list[tuple[str, int]]:
     return sorted({(host, port) for host, port, inode in _listeners() if inode in held})
 
 
+def unread(port: int, client: int) -> int:
+    """How many bytes from the client's port a server on *port* of this machine has not read yet.
+
+    0 as well if nothing is known: no such connection can be seen.
+    """
+    for fields in _tcp(ESTABLISHED):
+        if _port(fields[1]) == port and _port(fields[2]) == client:
+            return int(fields[4].partition(":")[2], 16)
+    return 0
+
+
 def owner(host: str, port: int) -> int | None:
     """The process of this machine, and this user, that listens there; None if there is none to be seen."""
     inodes = {inode for at, number, inode in _listeners() if number == port and at == host}
@@ -136,15 +149,24 @@ def _sockets(pid: int) -> Iterator[str]:
 
 def _listeners() -> Iterator[tuple[str, int, str]]:
     """(host to connect to, port, inode) of every listening TCP socket."""
+    for fields in _tcp(LISTEN):
+        yield _host(fields[1].partition(":")[0]), _port(fields[1]), fields[9]
+
+
+def _tcp(state: str) -> Iterator[list[str]]:
+    """The fields of every TCP socket in this state: number, local, remote, state, queues, ... (proc(5))."""
     for name in ("tcp", "tcp6"):
         try:
             lines = (PROC / "net" / name).read_text().splitlines()[1:]
         except OSError:
             continue
         for fields in map(str.split, lines):
-            if fields[3] == LISTEN:
-                host, port = fields[1].split(":")
-                yield _host(host), int(port, 16), fields[9]
+            if fields[3] == state:
+                yield fields
+
+
+def _port(address: str) -> int:
+    return int(address.partition(":")[2], 16)
 
 
 def _host(text: str) -> str:

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
 from . import process
+from .ports import held_port
 from .talk import Trouble
 
 __all__ = ["Program", "Running", "Server"]
@@ -123,9 +125,12 @@ class Program:
         If each way ends it, what it said to each is told: to all but one it may have complained of the
         arguments, and only the one that it understands shows what is wrong with it.
         """
+        with nullcontext(self._port) if self._port else held_port() as port:
+            self._start(port)
+
+    def _start(self, port: int) -> None:
         ends: dict[str | int, str] = {}
         for form in self._forms:
-            port = self._port or _free_port()
             self._launch([word.replace("{port}", str(port)) for word in form])
             if self._wait_until_it_listens(port):
                 self._forms = [form]
@@ -257,10 +262,3 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -6,6 +6,7 @@ check must be over (a server that answers one byte a second makes progress all t
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -52,9 +53,9 @@ class Patience:
             raise Trouble("late", seconds=self.altogether)
         return min(self.each, left)
 
-    def until(self, true: Callable[[], bool]) -> bool:
-        """Whether this becomes true in time, asked every few milliseconds."""
-        end = time.monotonic() + self.left()
+    def until(self, true: Callable[[], bool], seconds: float = math.inf) -> bool:
+        """Whether this becomes true in time, and in so many seconds; asked every few milliseconds."""
+        end = time.monotonic() + min(self.left(), seconds)
         while not true():
             if time.monotonic() > end:
                 return False
@@ -96,6 +97,7 @@ class Talk:
             self.sock.close()
             raise
         self.sock.setblocking(False)
+        self.port: int = self.sock.getsockname()[1]
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ import pytest
 from loopkit.check.server import Running
 from tests.check.examinations import SERVERS, check
 from tests.cli.commands import LIMIT, SOURCE, environment
+from tests.support.net import free_port
 
 GOOD = SERVERS / "good.py"
 FEW = ("--connections", "50")
@@ -105,18 +106,14 @@ def test_a_program_need_not_be_python(tmp_path: Path) -> None:
 
 
 def test_the_port_can_be_chosen(tmp_path: Path) -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     server = program(tmp_path, f"import good\n{WELCOME}\ngood.main(good.Server)")
     done = check("--json", "--port", str(port), server)
     assert json.loads(done.stdout)["address"] == ["127.0.0.1", port]
 
 
 def test_a_running_server_is_examined_but_not_stopped() -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     with subprocess.Popen([sys.executable, str(GOOD), str(port)]) as server:
         try:
             process = psutil.Process(server.pid)

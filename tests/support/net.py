@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from loopkit.check.ports import held_port
+
 T = TypeVar("T")
 
 # Seconds that a blocking peer waits for the loop under test. Only a failing test waits this long.
@@ -21,11 +23,10 @@ PATIENCE = 10.0
 LOCALHOST = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
-def free_port(kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET) -> int:
-    """A port on which nobody listens now (nor, most likely, in the next second)."""
-    with socket.socket(family, kind) as sock:
-        sock.bind((LOCALHOST[socket.AddressFamily(family)], 0))
-        return sock.getsockname()[1]
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port that nobody has now, nor is given by the kernel in the next second."""
+    with held_port(kind) as port:
+        return port
 
 
 def refused_port() -> int:
