@@ -1,5 +1,5 @@
-"""Decodes each packet, too, but works a while on each, for the newest client first: an answer to that one says
-nothing about what has been read of the others.
+"""Decodes each packet, too, but works a while on each, for the newest client first: an answer to that one
+says nothing about what has been read of the others.
 """
 
 import time
