@@ -74,8 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             _, rest = parse(words)
             if rest and rest[0] in VERBS:
-                verb = rest[0]
                 words = [*words[: len(words) - len(rest)], *rest[1:]]
+                if rest[0] in _PROGRAMS:
+                    parse(words)  # what --help prints is still ours
+                verb = rest[0]
             else:
                 verb = "run" if rest else "repl"
             code: int = importlib.import_module(f"loopkit.cli.{verb}").main(words)

@@ -98,7 +98,16 @@ def test_help_names_every_verb_and_poller(words: list[str]) -> None:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["doctor", "--help"], ["check", "--help"], ["bench", "--list"]]
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["repl", "-V"],
+        ["doctor", "--help"],
+        ["check", "--help"],
+        ["bench", "--list"],
+    ],
 )
 def test_nobody_reading_is_no_traceback(words: list[str], unbuffered: str) -> None:
     reading, writing = os.pipe()
