@@ -21,9 +21,12 @@ PATIENCE = 15.0
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """What a program is started with: this tree's loopkit, warnings on, and the test's own settings."""
+    """What a program is started with: this tree's loopkit, warnings shown, and the test's own settings.
+
+    Not Python's development mode: asyncio then tells of each callback that a busy machine has held up.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "1", **settings}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", **settings}
 
 
 class Server:

@@ -53,7 +53,7 @@ def test_what_cannot_be_measured_is_told_in_one_line(arguments: str, descriptors
         [sys.executable, str(TUTORIAL / "measure.py"), *arguments.split()],
         capture_output=True,
         text=True,
-        env=environment(PYTHONDEVMODE=""),
+        env=environment(PYTHONWARNINGS=""),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)),
         timeout=25,
     )

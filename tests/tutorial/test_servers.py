@@ -213,7 +213,7 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(path: Path) -> None:
             [sys.executable, str(path), "server", port],
             capture_output=True,
             text=True,
-            env=environment(PYTHONDEVMODE=""),
+            env=environment(PYTHONWARNINGS=""),
             timeout=PATIENCE,
         )
     assert done.returncode == 1
@@ -227,7 +227,7 @@ def test_a_port_that_cannot_be_is_told_in_one_sentence(path: Path) -> None:
         [sys.executable, str(path), "server", "65536"],
         capture_output=True,
         text=True,
-        env=environment(PYTHONDEVMODE=""),
+        env=environment(PYTHONWARNINGS=""),
         timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (1, "sorry: bind(): port must be 0-65535.\n")
