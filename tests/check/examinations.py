@@ -21,6 +21,9 @@ HOMEWORK = SOURCE / "examples" / "homework"
 PATIENCE = 2.0
 LIMIT = 100.0
 
+# The command's exit code when it was stopped.
+STOPPED = 130
+
 # The file's name says which fault it has; it must have no other.
 FAULTY = sorted(SERVERS.glob("*__*.py"))
 CORRECT = [SERVERS / "good.py", *sorted(TUTORIAL.glob("[0-9]*.py"))[1:], *sorted(HOMEWORK.glob("[0-9]*.py"))]
@@ -46,6 +49,8 @@ def examine(folder: Path, path: Path) -> None:
     with contextlib.redirect_stdout(out):
         # 200 are a crowd where nothing but time depends on the number; test_command.py asks for more.
         code = check_main(["--json", f"--timeout={PATIENCE}", "--connections=200", "--lang=en", str(path)])
+    if code == STOPPED:
+        os._exit(code)  # the tests have ended, and whom the pool's processes would wait for
     unfinished = folder / f"{path.stem}.part"
     unfinished.write_text(json.dumps([code, json.loads(out.getvalue())]))
     unfinished.rename(folder / f"{path.stem}.json")
