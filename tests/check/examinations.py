@@ -50,7 +50,7 @@ def examine(folder: Path, path: Path) -> None:
         # 200 are a crowd where nothing but time depends on the number; test_command.py asks for more.
         code = check_main(["--json", f"--timeout={PATIENCE}", "--connections=200", "--lang=en", str(path)])
     if code == STOPPED:
-        os._exit(code)  # the tests have ended, and whom the pool's processes would wait for
+        os._exit(code)  # the tests have ended, and the pool that would give this process its next server
     unfinished = folder / f"{path.stem}.part"
     unfinished.write_text(json.dumps([code, json.loads(out.getvalue())]))
     unfinished.rename(folder / f"{path.stem}.json")
