@@ -11,7 +11,9 @@ before. (The flag first would be wrong: a wake-up between the two steps would be
 leave the flag up for ever.)
 
 It must also work from the loop's own thread: a signal handler of Python runs there while the poll is
-interrupted.
+interrupted. And such a handler may raise, as Ctrl-C does, between the flag and the write, or the read and the
+flag: then the flag goes down, for a flag without a wake-up swallows all that follow. One wake-up too many is
+harmless.
 
 The descriptor is wrapped in a file object: a thread that comes too late, after `close()`, must fail here and
 not write into whatever file has got the number by then.
@@ -49,8 +51,8 @@ class Wakeup:
         """End the poll in progress, or the next one. From any thread; harmless after `close()`."""
         if self.pending:
             return
-        self.pending = True
         try:
+            self.pending = True
             if isinstance(self._sender, socket.socket):
                 self._sender.send(b"\0")
             else:
@@ -58,6 +60,9 @@ class Wakeup:
         except (OSError, ValueError):
             # Closed meanwhile (nobody left to wake), or full (then the loop is going to wake anyway).
             pass
+        except BaseException:
+            self.pending = False
+            raise
 
     def clear(self) -> None:
         """The loop has woken. The counter goes down before the flag: see the head of this file."""
@@ -68,7 +73,8 @@ class Wakeup:
                 self._receiver.read(8)
         except OSError:
             pass
-        self.pending = False
+        finally:
+            self.pending = False
 
     def close(self) -> None:
         self._receiver.close()

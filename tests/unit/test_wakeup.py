@@ -82,6 +82,44 @@ def test_a_wakeup_after_the_flag_went_down_is_not_lost(wakeup):
     assert is_readable(wakeup)
 
 
+class Interrupted:
+    """An end of it whose system call Ctrl-C hits, before or after the kernel has done it."""
+
+    def __init__(self, real, done):
+        self.real, self.done = real, done
+
+    def write(self, data):
+        if self.done:
+            (self.real.send if isinstance(self.real, socket.socket) else self.real.write)(data)
+        raise KeyboardInterrupt
+
+    def read(self, size):
+        if self.done:
+            (self.real.recv if isinstance(self.real, socket.socket) else self.real.read)(size)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_ctrl_c_while_it_wakes_swallows_no_later_wakeup(wakeup, done):
+    sender, wakeup._sender = wakeup._sender, Interrupted(wakeup._sender, done)
+    with pytest.raises(KeyboardInterrupt):
+        wakeup.wake()
+    wakeup._sender = sender
+    wakeup.wake()
+    assert is_readable(wakeup)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_ctrl_c_while_it_is_cleared_swallows_no_later_wakeup(wakeup, done):
+    wakeup.wake()
+    receiver, wakeup._receiver = wakeup._receiver, Interrupted(wakeup._receiver, done)
+    with pytest.raises(KeyboardInterrupt):
+        wakeup.clear()
+    wakeup._receiver = receiver
+    wakeup.wake()
+    assert is_readable(wakeup)
+
+
 def test_it_wakes_from_another_thread(wakeup):
     thread = threading.Thread(target=wakeup.wake)
     thread.start()
