@@ -38,7 +38,7 @@ def test_every_model_answers_and_only_polling_in_a_circle_is_never_idle(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = ["--json", str(tmp_path / "result.json"), "--svg", str(tmp_path / "result.svg")]
-    assert main(["models", "--sizes", "20,5", "--seconds", "0.15", *outputs]) == 0
+    assert main(["models", "--sizes", "20,5", "--seconds", "0.45", *outputs]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["silent_clients"] == [5, 20]
     assert [(row["kind"], row["model"]) for row in result["servers"]] == EVERYBODY

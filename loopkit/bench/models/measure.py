@@ -154,13 +154,21 @@ def _cost(pid: int, active: socket.socket, seconds: float) -> float:
 
 def _idle(pid: int, seconds: float) -> float:
     """Share of the time in which it wants a processor although nobody says anything."""
-    before, began = sum(_clock(pid)), time.monotonic()
+    before, began = _settled_clock(pid)
     time.sleep(seconds)
-    # A wait for a processor is written down when it is over: on a crowded machine it may be all of this.
+    after, ended = _settled_clock(pid)
+    return min(1.0, (after - before) / (ended - began))
+
+
+def _settled_clock(pid: int) -> tuple[float, float]:
+    """How long the process has run or waited for a processor, and when that was so.
+
+    The kernel adds what it runs at each tick, and a wait when it is over: until then some of it is missing.
+    """
     last = sum(_clock(pid))
     while (now := sum(_clock(pid))) == last and _wants_to_run(pid):
         time.sleep(0.001)
-    return min(1.0, (now - before) / (time.monotonic() - began))
+    return now, time.monotonic()
 
 
 def _wants_to_run(pid: int) -> bool:
