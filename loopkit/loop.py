@@ -36,7 +36,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 import time
@@ -565,6 +564,11 @@ class Loop(asyncio.AbstractEventLoop):
     connect_read_pipe = late("net.pipes")
     connect_write_pipe = late("net.pipes")
 
+    @property
+    def _signal_handlers(self) -> dict[int, asyncio.Handle]:
+        """Who is called for which signal, by asyncio's private name: programs read it to restore a handler."""
+        return {} if self._signals is None else self._signals.handles
+
     add_signal_handler = late("signals")
     remove_signal_handler = late("signals")
 
@@ -618,11 +622,12 @@ _loops: weakref.WeakSet[Loop] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for loop in list(_loops):
-        if loop._signals is not None:
-            # The socket pair is shared: signals of the child are not the parent's business.
-            signal.set_wakeup_fd(-1)
+    loops = list(_loops)
+    for loop in loops:
         loop._after_fork()
+    for loop in loops:
+        if loop._signals is not None:
+            loop._signals.after_fork(loop)
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -272,3 +272,21 @@ def test_a_loop_in_another_thread_leaves_signals_alone(new_loop):
     thread.start()
     thread.join()
     assert signal.set_wakeup_fd(before) == before
+
+
+@pytest.mark.uvloop_differs(reason="keeps them elsewhere")
+def test_a_program_can_restore_the_handler_that_it_replaced(new_loop):
+    """prompt_toolkit does, by asyncio's private dictionary: there is no public way."""
+    loop = new_loop()
+    got = []
+    assert loop._signal_handlers.get(signal.SIGUSR1) is None
+    loop.add_signal_handler(signal.SIGUSR1, got.append, "outer")
+    outer = loop._signal_handlers.get(signal.SIGUSR1)
+    loop.add_signal_handler(signal.SIGUSR1, got.append, "inner")
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert signal.SIGUSR1 not in loop._signal_handlers
+    loop.add_signal_handler(signal.SIGUSR1, outer._callback, *outer._args)
+    loop.call_soon(signal.raise_signal, signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert got == ["outer"]
