@@ -85,21 +85,22 @@ async def _connect_one(
 def _bind_any(
     sock: socket.socket, family: int, local_infos: Sequence[AddrInfo], failures: list[OSError]
 ) -> None:
-    for local_family, _, _, _, address in local_infos:
-        if local_family != family:
-            continue
-        try:
-            sock.bind(address)
-            return
-        except OSError as exc:
-            failures.append(
-                OSError(
-                    exc.errno, f"error while attempting to bind on address {address!r}: {str(exc).lower()}"
-                )
-            )
-    if failures:
-        raise failures.pop()
-    raise OSError(f"no matching local address with {family=} found")
+    """Bind *sock* to the first address that it can have. Errors go to *failures*, but for the one raised."""
+    try:
+        for local_family, _, _, _, address in local_infos:
+            if local_family != family:
+                continue
+            try:
+                sock.bind(address)
+                return
+            except OSError as exc:
+                message = f"error while attempting to bind on address {address!r}: {str(exc).lower()}"
+                failures.append(OSError(exc.errno, message))
+        if failures:
+            raise failures.pop()
+        raise OSError(f"no matching local address with {family=} found")
+    finally:
+        del failures  # our caller adds to it what we raise, whose traceback leads here
 
 
 def _close_quietly(sock: socket.socket | None) -> None:

@@ -6,6 +6,8 @@ Facts
   the same server would find its port in use.
 - The file of a Unix socket outlives it. One that is left over stands in the way of the next server; and the
   one that is there at the end may be the next server's already, which its inode tells.
+- `bind` makes that file with the bits of the socket's own inode, less the umask. The umask is the process's:
+  to change it for a moment would change the files that other threads make.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from . import addresses
 # From where ``os`` has them: tools that replace functions of ``os`` to catch blocking calls shall not see our
 # own, and when this file is loaded they may have done it already.
 try:
-    from posix import remove
+    from posix import chmod, remove
     from posix import stat as os_stat
 except ImportError:  # Windows, which does not get as far as to a Unix socket
-    from os import remove
+    from os import chmod, remove
     from os import stat as os_stat
 
 if TYPE_CHECKING:
@@ -117,9 +119,14 @@ def bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         remove_stale(path)
-        if mode is not None and is_file(path):
-            os.fchmod(sock.fileno(), mode)  # before bind: the file is never there with other bits
-        sock.bind(path)
+        if mode is None or not is_file(path):
+            sock.bind(path)
+        else:
+            # Before bind, so that the file never has bits that were not asked for; after it, for those that
+            # the umask has taken.
+            os.fchmod(sock.fileno(), mode)
+            sock.bind(path)
+            _set_mode(path, mode)
     except OSError as exc:
         sock.close()
         if exc.errno == errno.EADDRINUSE:
@@ -129,6 +136,16 @@ def bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _set_mode(path: str | bytes, mode: int) -> None:
+    if stat.S_IMODE(os_stat(path).st_mode) == mode:
+        return
+    try:
+        chmod(path, mode)
+    except BaseException:
+        remove(path)
+        raise
 
 
 def is_file(name: str | bytes) -> bool:

@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from loopkit.net import serve
+from loopkit.net import listen, serve
 from tests.support.net import connect, read_all, unix_pair
 from tests.support.protocols import Echo, Recorder
 
@@ -338,15 +338,31 @@ async def test_a_stale_file_is_replaced_and_another_kind_is_not(path):
         await unix_server(path)
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o666])
-async def test_the_mode_is_that_of_the_file(path, mode):
-    mask = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
+@pytest.mark.parametrize("mode", [0, 0o600, 0o660, 0o666, 0o777])
+async def test_the_mode_is_that_of_the_file_whatever_the_umask(path, mode, umask):
+    mask = os.umask(umask)
     try:
         server = await unix_server(path, mode=mode)
+        assert os.umask(umask) == umask  # which is the whole process's
     finally:
         os.umask(mask)
-    assert os.stat(path).st_mode & 0o777 == mode
+    assert os.stat(path).st_mode & 0o7777 == mode
     server.close()
+
+
+async def test_a_file_that_cannot_have_its_mode_is_not_left_behind(path, monkeypatch):
+    def refuse(name, mode):
+        raise PermissionError(errno.EPERM, "not allowed", name)
+
+    monkeypatch.setattr(listen, "chmod", refuse)
+    mask = os.umask(0o077)
+    try:
+        with pytest.raises(PermissionError):
+            await unix_server(path, mode=0o666)
+    finally:
+        os.umask(mask)
+    assert not os.path.exists(path)
 
 
 async def test_a_mode_without_a_path_is_refused():
