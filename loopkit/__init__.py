@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .late import preload
 from .loop import BusyLoop, Loop, PollLoop, SelectLoop
 from .runner import install, new_event_loop, run
 
@@ -35,6 +36,7 @@ __all__ = [
     "SelectLoop",
     "install",
     "new_event_loop",
+    "preload",
     "run",
 ]
 

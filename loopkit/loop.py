@@ -566,7 +566,7 @@ class Loop(asyncio.AbstractEventLoop):
 
     @property
     def _signal_handlers(self) -> dict[int, asyncio.Handle]:
-        """Who is called for which signal, by asyncio's private name: programs read it to restore a handler."""
+        """Who is called for which signal. asyncio's name: programs read it to restore a handler."""
         return {} if self._signals is None else self._signals.handles
 
     add_signal_handler = late("signals")
