@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: How many frames are kept of the place where a coroutine was created (asyncio's number).
 ORIGIN_DEPTH = 10
 
+#: What is looked for in the environment when a loop is made.
+INSTRUMENTS = ("LOOPKIT_METRICS",)
+
 
 def is_asked_for() -> bool:
     """Whether ``-X dev`` or PYTHONASYNCIODEBUG ask for debug mode."""
@@ -38,6 +41,19 @@ def handles_are_watched() -> bool:
     return code is None or code.co_filename != asyncio.events.__file__
 
 
+def turns_are_observed(loop: Loop) -> bool:
+    """Whether somebody wants to see the steps of the turns: debug mode, a tool, an observer."""
+    instruments = loop._instruments
+    return bool(loop._debug or handles_are_watched() or (instruments is not None and instruments.observers))
+
+
+def instruments_are_asked_for() -> bool:
+    """Whether the environment asks for something that hangs on every loop (`diagnostics/instruments.py`)."""
+    return not sys.flags.ignore_environment and any(
+        os.environ.get(name, "0") not in ("", "0") for name in INSTRUMENTS
+    )
+
+
 def get_debug(loop: Loop) -> bool:
     """What `set_debug` was given last."""
     return loop._debug  # type: ignore[no-any-return]
@@ -49,10 +65,17 @@ def set_debug(loop: Loop, enabled: bool) -> None:
     The default follows ``-X dev`` and PYTHONASYNCIODEBUG. In a running loop it counts from the next turn.
     """
     loop._debug = enabled
-    loop._guarded = bool(enabled) or loop._closed
+    mind_observers(loop)
     if loop.is_running():
-        loop._leave = True  # go on with the other kind of turn
         loop.call_soon_threadsafe(track_origins, loop, enabled)
+
+
+def mind_observers(loop: Loop) -> None:
+    """Debug mode was switched, or who observes the turns has changed: go on with the right kind of turn."""
+    observed = loop._instruments is not None and bool(loop._instruments.observers)
+    loop._guarded = bool(loop._debug) or observed or loop._closed
+    if loop.is_running():
+        loop._leave = True
 
 
 def track_origins(loop: Loop, enabled: bool) -> None:

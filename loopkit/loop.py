@@ -100,6 +100,7 @@ class Loop(asyncio.AbstractEventLoop):
         "_executor_shutdown_called",
         "_guarded",  # debug mode or closed: scheduling has something to check
         "_idle",  # no callback is running: the loop sleeps, or does not run
+        "_instruments",  # what watches the loop at work, once somebody asked (diagnostics/instruments.py)
         "_leave",  # the turn in progress is the last one (of its kind)
         "_origin_depth",  # the interpreter's coroutine origin depth before debug mode changed it
         "_ready",  # handles to be called in the next round, oldest first
@@ -138,12 +139,17 @@ class Loop(asyncio.AbstractEventLoop):
         self._asyncgens_shutdown_called = False
         self._current_handle: asyncio.Handle | None = None
         self._origin_depth: int | None = None
+        self._instruments: Any = None
         self.slow_callback_duration = 0.1
         self._debug: Any = False
         self._closed = False
         self.set_debug(debug.is_asked_for())
         self._watch(self._wakeup.fileno(), self._wakeup.clear)
         _loops.add(self)
+        if debug.instruments_are_asked_for():
+            from .diagnostics import instruments
+
+            instruments.equip(self)
 
     def __repr__(self) -> str:
         return (
@@ -168,9 +174,11 @@ class Loop(asyncio.AbstractEventLoop):
             debug.track_origins(self, self._debug)
             sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter, finalizer=self._asyncgen_finalizer)
             asyncio._set_running_loop(self)
+            if self._instruments is not None:
+                self._instruments.starts()
             while True:
                 self._leave = self._stopping
-                if self._debug or debug.handles_are_watched():
+                if debug.turns_are_observed(self):
                     from .diagnostics.turns import observed_turns
 
                     observed_turns(self)
@@ -181,6 +189,8 @@ class Loop(asyncio.AbstractEventLoop):
         finally:
             if self._unsent:
                 self._flush()
+            if self._instruments is not None:
+                self._instruments.stops()
             self._idle = True
             self._stopping = self._leave = False
             self._thread_id = None
@@ -384,6 +394,8 @@ class Loop(asyncio.AbstractEventLoop):
             default_executor.shutdown(wait=False)
         self._watches.close()
         self._wakeup.close()
+        if self._instruments is not None:
+            self._instruments.close()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         if not self._closed:
@@ -583,6 +595,8 @@ class Loop(asyncio.AbstractEventLoop):
 
     get_debug = debug.get_debug
     set_debug = debug.set_debug
+
+    metrics = late("diagnostics.metrics")
 
     subprocess_shell = late("processes.spawn")
     subprocess_exec = late("processes.spawn")

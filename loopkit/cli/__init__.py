@@ -46,6 +46,7 @@ verbs:
 options, before FILE, -m or -c; everything after them belongs to the program:
   --poller NAME   {pollers} (also: environment variable LOOPKIT_POLLER)
   --debug         asyncio's debug mode (as PYTHONASYNCIODEBUG=1)
+  --metrics       print how busy and how late the loop was, when it is closed
   -q              no banner at the prompt
   -V, --version   print the version
   -h, --help      print this

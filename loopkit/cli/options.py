@@ -1,4 +1,4 @@
-"""The options that stand before a program: ``--poller``, ``--debug``, ``-q``, ``--help``, ``--version``.
+"""The options that stand before a program: ``--poller``, ``--debug``, ``--metrics``, ``--help`` and others.
 
 Written out rather than left to argparse, because it must stop at the first word that belongs to the program,
 must not guess abbreviations, and would cost every start what argparse's import costs.
@@ -21,6 +21,14 @@ class Options(NamedTuple):
     poller: str | None = None
     debug: bool = False
     quiet: bool = False
+    #: What shall hang on the program's loops: variables of the environment (`diagnostics/instruments.py`).
+    instruments: tuple[tuple[str, str], ...] = ()
+
+
+#: Options that stand for such a variable, and what they set it to.
+INSTRUMENTS = {
+    "--metrics": ("LOOPKIT_METRICS", "print"),
+}
 
 
 def parse(argv: list[str]) -> tuple[Options, list[str]]:
@@ -39,6 +47,8 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
                     raise UsageError("--poller needs a name")
                 value = rest.pop(0)
             options = options._replace(poller=value)
+        elif name in INSTRUMENTS:
+            options = options._replace(instruments=(*options.instruments, _instrument(name, value)))
         elif word == "--debug":
             options = options._replace(debug=True)
         elif word in ("-q", "--quiet"):
@@ -60,6 +70,14 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
     return options, rest
 
 
+def _instrument(name: str, value: str) -> tuple[str, str]:
+    """The variable that an option sets, and its value."""
+    variable, usual = INSTRUMENTS[name]
+    if value:
+        raise UsageError(f"{name} takes no value, not {value!r}")
+    return variable, usual
+
+
 def apply(options: Options) -> None:
     """Put *options* into force for this process and, through the environment, for its children.
 
@@ -73,6 +91,9 @@ def apply(options: Options) -> None:
         raise UsageError(str(error)) from None
     if options.poller is not None:
         os.environ["LOOPKIT_POLLER"] = options.poller
+    if options.instruments and sys.flags.ignore_environment:
+        raise UsageError("--metrics has no effect under python -E or -I, which ignore the environment")
+    os.environ.update(options.instruments)
     if options.debug:
         if sys.flags.ignore_environment:
             raise UsageError("--debug has no effect under python -E or -I; use python -X dev instead")

@@ -1,0 +1,102 @@
+"""What hangs on one loop: meters, observers, watchers. The loop knows this object alone, if there is one.
+
+`loop._instruments` is None until somebody asks to see something. Then `run_forever` tells it when the loop
+begins and ends to run, `close` when it is over, and picks the observed turn while there are observers.
+Nothing in the turns themselves looks at it.
+
+The environment asks where the program is not to be changed: LOOPKIT_METRICS is read when a loop is made.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+
+P = TypeVar("P", bound="Part")
+
+#: The modules that the environment asks for, by the variable's name; each has `equip(loop, value)`.
+ASKED_FOR = {
+    "LOOPKIT_METRICS": "metrics",
+}
+
+
+class Part(Protocol):
+    """One thing that hangs on a loop."""
+
+    def starts(self) -> None:
+        """The loop begins to run, or the part was hung on a loop that runs. In the loop's thread."""
+
+    def stops(self) -> None:
+        """The loop is about to leave `run_forever`."""
+
+    def close(self) -> None:
+        """The loop is closed. Nothing more will happen."""
+
+
+class Instruments:
+    """The parts that hang on one loop, in the order in which they were hung there."""
+
+    __slots__ = ("loop", "observers", "parts")
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.parts: list[Part] = []
+        #: Who is told of every step; while there is one, turns are observed.
+        self.observers: tuple[Any, ...] = ()
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        if self.loop.is_running():
+            part.starts()
+
+    def remove(self, part: Part) -> None:
+        """Take *part* off the loop. Idempotent."""
+        if part in self.parts:
+            self.parts.remove(part)
+            if self.loop.is_running():
+                part.stops()
+
+    def find(self, kind: type[P]) -> P | None:
+        """The part of that class, if there is one."""
+        return next((part for part in self.parts if isinstance(part, kind)), None)
+
+    def starts(self) -> None:
+        for part in tuple(self.parts):
+            part.starts()
+
+    def stops(self) -> None:
+        for part in tuple(self.parts):
+            part.stops()
+
+    def close(self) -> None:
+        for part in tuple(self.parts):
+            part.close()
+
+
+def instruments(loop: Any) -> Instruments:
+    """What hangs on *loop*. Raises TypeError if it is no loop of loopkit's, RuntimeError if it is closed."""
+    from ..loop import Loop
+
+    if not isinstance(loop, Loop):
+        raise TypeError(f"only loopkit's loops can be looked into, not {loop!r}")
+    loop._check_closed()
+    if loop._instruments is None:
+        loop._instruments = Instruments(loop)
+    found: Instruments = loop._instruments
+    return found
+
+
+def equip(loop: Loop) -> None:
+    """Hang on *loop* what the environment asks for. Raises ValueError if a variable makes no sense."""
+    try:
+        for variable, module in ASKED_FOR.items():
+            value = os.environ.get(variable, "")
+            if value not in ("", "0"):
+                import_module(f"{__package__}.{module}").equip(loop, value)
+    except BaseException:
+        loop.close()
+        raise
