@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "loopkit"
 
 # Loaded on demand, by the user's wish; the rest is what `import loopkit` is.
-OUTER = ("diagnostics", "bench", "check", "cli", "sockets", "__main__")
+OUTER = ("diagnostics", "bench", "check", "cli", "sockets", "testing", "__main__")
 
 
 def files() -> dict[str, Path]:

@@ -15,7 +15,7 @@ import loopkit.pollers
 from tests.shape.source import PACKAGE, ROOT, files
 
 # Named on the map as folders.
-OPTIONAL = ("loopkit.bench", "loopkit.check", "loopkit.cli", "loopkit.sockets")
+OPTIONAL = ("loopkit.bench", "loopkit.check", "loopkit.cli", "loopkit.sockets", "loopkit.testing")
 
 METHODS = [
     name

@@ -1,0 +1,104 @@
+"""Open files of the simulated kernel: what a descriptor refers to, whatever kind it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .world import Host, World
+
+
+def failure(number: int) -> OSError:
+    """The exception for an errno, of the class that Python gives it."""
+    return OSError(number, os.strerror(number))
+
+
+class File:
+    """What a descriptor refers to; several may, after a dup."""
+
+    #: What `Deadlock` calls it.
+    kind = "file"
+
+    def __init__(self, world: World, host: Host) -> None:
+        self.world = world
+        self.host = host
+        #: The descriptors that refer to it.
+        self.numbers: list[int] = []
+        #: What SO_ERROR reports, once.
+        self.error = 0
+
+    def readiness(self) -> int:
+        """POLLIN, POLLOUT, POLLERR and POLLHUP, as Linux reports them now."""
+        raise NotImplementedError
+
+    def changed(self) -> None:
+        """It may be ready for something now: tell the pollers, and threads that block in it."""
+        self.world.arrivals += 1
+        for poller in self.world.pollers:
+            poller.touch(self)
+        if self.world.threads:
+            self.world.threads.notify()
+
+    def take_error(self) -> int:
+        """SO_ERROR: the error, which is then forgotten."""
+        error, self.error = self.error, 0
+        return error
+
+    def raise_error(self) -> None:
+        """Raise the pending error, if there is one."""
+        if self.error:
+            raise failure(self.take_error())
+
+    def release(self) -> None:
+        """The last descriptor is closed."""
+
+    def tell(self) -> str:
+        """What it is and in which state, for people."""
+        return self.kind
+
+
+class Table:
+    """The descriptors of the world: the lowest free number from `first` on, as a kernel gives them."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self._files: dict[int, File] = {}
+        self._free: list[int] = []
+        self._next = first
+
+    def get(self, fd: int) -> File | None:
+        return self._files.get(fd)
+
+    def __iter__(self) -> Any:
+        return iter(sorted(self._files.items()))
+
+    def install(self, file: File) -> int:
+        """A new descriptor for *file*. Raises OSError EMFILE past its host's limit."""
+        host = file.host
+        if host.fd_limit is not None and host.fds >= host.fd_limit:
+            raise failure(errno.EMFILE)
+        host.fds += 1
+        if self._free:
+            fd = min(self._free)
+            self._free.remove(fd)
+        else:
+            fd = self._next
+            self._next += 1
+        self._files[fd] = file
+        file.numbers.append(fd)
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Give *fd* back. Raises OSError EBADF if it is not open."""
+        file = self._files.pop(fd, None)
+        if file is None:
+            raise failure(errno.EBADF)
+        self._free.append(fd)
+        file.host.fds -= 1
+        file.numbers.remove(fd)
+        if not file.numbers:
+            for poller in file.world.pollers:
+                poller.gone(file)
+            file.release()

@@ -1,0 +1,157 @@
+"""`SimLoop`: loopkit's own loop on a simulated kernel.
+
+The rooms are the same, and the turn is too, as long as nothing is explored: poller, clock and sockets are
+other ones. What a loop can be asked for and no simulation can give (a real thread, a child process) is
+overridden here; it says so, and the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..loop import Loop
+from ..pollers import POLLERS
+from . import outside
+from .errors import EscapedError
+from .poller import SimPoller
+from .turn import simulated_turns
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["SimLoop"]
+
+T = TypeVar("T")
+
+
+class SimTask(asyncio.Task[T]):
+    """A task whose place in a set does not depend on its address: `TaskGroup` and `all_tasks` use sets."""
+
+    def __init__(self, coro: Coroutine[Any, Any, T], *, loop: SimLoop, **options: Any) -> None:
+        self.number = loop.world.task_number()
+        super().__init__(coro, loop=loop, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class SimLoop(Loop):
+    """A `loopkit.Loop` whose kernel, clock and network are simulated.
+
+    Time passes only when every task is blocked, and then at once: an hour of sleeping costs microseconds. For
+    ``asyncio.Runner(loop_factory=SimLoop)``, ``asyncio.run(..., loop_factory=SimLoop)``, pytest-asyncio and
+    anyio. Whatever waits for nothing that can happen raises `Deadlock` out of the run.
+
+    Args:
+        world: where it runs; None: a new one in which nothing deviates from what asyncio does.
+    """
+
+    __slots__ = ("time", "world")
+    poller_name = "sim"
+
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
+        clock = self.world.clock
+        self.time = clock.ticking if self.world.explores else clock.time
+        # The registry has it for a moment only: nobody can choose it by name.
+        POLLERS["sim"] = SimPoller
+        try:
+            with outside.making(self.world):
+                super().__init__()
+        finally:
+            del POLLERS["sim"]
+        self.world.loop = self
+
+    def run_forever(self) -> None:
+        """Run until `stop()` is called. Raises as `loopkit.Loop` does, and `Deadlock` and `Livelock`."""
+        with outside.running(self):
+            super().run_forever()
+
+    def _turns(self) -> None:
+        if self.world.explores or self.world.halted:
+            simulated_turns(self)
+        else:
+            super()._turns()
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]
+        """Schedule *coro* as a task; see `asyncio.loop.create_task`."""
+        if self._task_factory is not None or not self.world.explores:
+            return super().create_task(coro, **options)
+        self._check_closed()
+        return SimTask(coro, loop=self, **options)
+
+    # -- other threads, other processes ----------------------------------------------------------------------
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, **options: Any
+    ) -> asyncio.Handle:
+        """`call_soon` for other threads. Raises `EscapedError` there, unless threads are allowed."""
+        if self._thread_id not in (None, threading.get_ident()) and not self.world.threads:
+            raise EscapedError(
+                f"the thread {threading.current_thread().name!r} has called call_soon_threadsafe() of a "
+                "simulated loop; real threads have to be allowed: threads='real'"
+            )
+        return super().call_soon_threadsafe(callback, *args, **options)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Call ``func(*args)``, in this thread, at a moment of the simulation; a future of its result.
+
+        Raises `EscapedError` for what is no thread pool: a process cannot be simulated.
+        """
+        if self.world.threads:
+            return super().run_in_executor(executor, func, *args)
+        self._check_closed()
+        if executor is None and self._executor_shutdown_called:
+            raise RuntimeError("Executor shutdown has been called")
+        if executor is not None and not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+            raise EscapedError(
+                f"{type(executor).__name__} would run in real time, beside the simulation; use the default "
+                "executor or a ThreadPoolExecutor in this test, which are simulated"
+            )
+        if self._debug:
+            from ..errors import check_callback
+
+            check_callback(func, "run_in_executor")
+        future: asyncio.Future[T] = self.create_future()
+        self.world.at(self.world.clock.now + self.world.lateness("net"), self._work, future, func, args)
+        return future
+
+    def _work(self, future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if future.cancelled():
+            return
+        asyncio._set_running_loop(None)
+        try:
+            result = func(*args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            future.set_exception(exc)
+        else:
+            future.set_result(result)
+        finally:
+            asyncio._set_running_loop(self)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Refuse further work for the default executor; there are no threads to wait for."""
+        if self.world.threads:
+            await super().shutdown_default_executor(timeout)
+        self._executor_shutdown_called = True
+
+    async def subprocess_exec(self, protocol_factory: Any, program: Any, *args: Any, **options: Any) -> Any:
+        """Raises `EscapedError`: a child would run in real time."""
+        raise EscapedError(
+            f"the process {program!r} would run in real time, beside the simulation; replace it in this "
+            "test, or run the test on loopkit.Loop"
+        )
+
+    async def subprocess_shell(self, protocol_factory: Any, cmd: Any, **options: Any) -> Any:
+        """Raises `EscapedError`: a child would run in real time."""
+        await self.subprocess_exec(protocol_factory, cmd)

@@ -1,0 +1,185 @@
+"""What a program reaches for outside its loop while a simulation runs, and what it gets instead.
+
+While at least one simulated loop runs, a few names of the standard library look first whether they are
+called in the thread of such a loop. If so they give the simulated thing, or raise `EscapedError`, which names
+the way out; everybody else gets what has always been there. When the last simulation ends the names are
+restored.
+
+Which loop runs is known by the thread, and not by `asyncio.get_running_loop`: a function that
+`run_in_executor` was given runs in the loop's thread here, and must not see a running loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from . import waits
+from .errors import EscapedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .loop import SimLoop
+    from .world import World
+
+
+class _Active(threading.local):
+    loop: SimLoop | None = None
+
+
+_active = _Active()
+
+#: The world of a loop that is being made.
+_made: list[World] = []
+
+
+def simulation() -> SimLoop | None:
+    """The simulated loop that runs in this thread, or None."""
+    return _active.loop
+
+
+def world() -> World:
+    """The world that a new poller belongs to."""
+    if _made:
+        return _made[-1]
+    loop = _active.loop
+    if loop is None:
+        raise RuntimeError("a simulated poller is made by loopkit.testing.SimLoop only")
+    return loop.world
+
+
+@contextmanager
+def making(new: World) -> Iterator[None]:
+    _made.append(new)
+    try:
+        yield
+    finally:
+        _made.pop()
+
+
+# -- names of the standard library ---------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_running = 0
+_restore: list[tuple[Any, str, Any]] = []
+
+#: (owner, attribute, make(original) -> replacement); sockets add theirs.
+REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = []
+
+
+@contextmanager
+def running(loop: SimLoop) -> Iterator[None]:
+    """*loop* runs in this thread."""
+    global _running
+    with _lock:
+        _running += 1
+        if _running == 1:
+            for owner, name, make in REPLACED:
+                original = vars(owner).get(name)
+                _restore.append((owner, name, original))
+                setattr(owner, name, make(getattr(owner, name)))
+    before, _active.loop = _active.loop, loop
+    try:
+        yield
+    finally:
+        _active.loop = before
+        with _lock:
+            _running -= 1
+            if not _running:
+                while _restore:
+                    owner, name, original = _restore.pop()
+                    if original is None:
+                        delattr(owner, name)
+                    else:
+                        setattr(owner, name, original)
+
+
+def replaces(owner: Any, name: str) -> Callable[[Callable[[Any], Any]], Any]:
+    """Register a function that makes the replacement of ``owner.name`` from the original."""
+
+    def register(make: Callable[[Any], Any]) -> Any:
+        REPLACED.append((owner, name, make))
+        return make
+
+    return register
+
+
+@replaces(time, "sleep")
+def _sleep(original: Any) -> Any:
+    @wraps(original)
+    def sleep(seconds: float, /) -> None:
+        loop = _active.loop
+        if loop is None:
+            original(seconds)
+        else:
+            loop.world.block(seconds)
+
+    return sleep
+
+
+@replaces(threading.Thread, "start")
+def _start(original: Any) -> Any:
+    @wraps(original)
+    def start(self: threading.Thread) -> None:
+        loop = _active.loop
+        if loop is not None and not loop.world.starts_thread(self):
+            raise EscapedError(
+                f"the thread {self.name!r} would run in real time, beside the simulation; use "
+                "run_in_executor or asyncio.to_thread, which are simulated, or allow it: threads='real'"
+            )
+        original(self)
+
+    return start
+
+
+@replaces(subprocess.Popen, "__init__")
+def _popen(original: Any) -> Any:
+    @wraps(original)
+    def __init__(self: Any, args: Any, *more: Any, **options: Any) -> None:
+        loop = _active.loop
+        if loop is not None and not loop.world.threads:
+            self.returncode = -1  # for __del__, which comes all the same
+            self._child_created = False
+            raise EscapedError(
+                f"the process {args!r} would run in real time, beside the simulation; replace it in "
+                "this test, or run the test on loopkit.Loop"
+            )
+        original(self, args, *more, **options)
+
+    return __init__
+
+
+# -- who holds a lock ----------------------------------------------------------------------------------------
+
+
+def _acquire(original: Any) -> Any:
+    @wraps(original)
+    async def acquire(self: Any) -> Any:
+        result = await original(self)
+        if _active.loop is not None:
+            waits.holders.setdefault(self, []).append(asyncio.current_task())
+        return result
+
+    return acquire
+
+
+def _release(original: Any) -> Any:
+    @wraps(original)
+    def release(self: Any) -> None:
+        if _active.loop is not None and (held := waits.holders.get(self)):
+            task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
+            held.remove(task) if task in held else held.pop(0)
+        original(self)
+
+    return release
+
+
+for _kind in (asyncio.Lock, asyncio.Semaphore):
+    replaces(_kind, "acquire")(_acquire)
+    replaces(_kind, "release")(_release)

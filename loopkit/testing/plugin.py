@@ -1,0 +1,96 @@
+"""The pytest plugin: simulated time for a test that asks for it, exploration for one that is marked.
+
+It works with pytest-asyncio in both modes, with anyio's plugin, and with neither: a marked test is run by us.
+
+- The fixture ``virtual_clock`` gives an async test a simulated loop. Under pytest-asyncio the runner of that
+  test is made with it, so that its async fixtures are in the same time; otherwise we run the test.
+- ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: fixtures are made once, the test's function
+  is called for each seed.
+
+Nothing but this file is loaded before a test asks for more: pytest loads it wherever loopkit is installed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+MARK = "loopkit(seeds=100, level='time', strategy='mix'): explore this async test on a simulated kernel"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARK)
+
+
+@pytest.fixture
+def virtual_clock(request: pytest.FixtureRequest) -> Any:
+    """The test runs in simulated time: sleeping costs nothing. ``virtual_clock.now`` tells it, in seconds."""
+    return request.node.stash.setdefault(_WORLD, _new_world()).clock
+
+
+_WORLD: Any = pytest.StashKey()
+
+
+def _new_world() -> Any:
+    from .world import World
+
+    return World()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> Any:
+    """Under pytest-asyncio: the runner of a test that asks for `virtual_clock` has a simulated loop."""
+    if fixturedef.argname != "_function_scoped_runner" or "virtual_clock" not in request.fixturenames:
+        return (yield)
+    from pytest_asyncio import plugin
+
+    world = request.node.stash.setdefault(_WORLD, _new_world())
+
+    class Runner(plugin.Runner):  # type: ignore[misc,name-defined]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**{**options, "loop_factory": _factory(world)})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugin, "Runner", Runner)
+        return (yield)
+
+
+def _factory(world: Any) -> Any:
+    from .loop import SimLoop
+
+    return lambda: SimLoop(world)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
+    """Run a test ourselves that is marked, or asks for `virtual_clock` where no other plugin would run it."""
+    function = inspect.unwrap(pyfuncitem.obj)
+    if not inspect.iscoroutinefunction(function):
+        return None
+    mark = pyfuncitem.get_closest_marker("loopkit")
+    if mark is None and (
+        "virtual_clock" not in pyfuncitem.fixturenames or "_function_scoped_runner" in pyfuncitem.fixturenames
+    ):
+        return None
+    if hasattr(function, "__get__") and pyfuncitem.instance is not None and not inspect.ismethod(function):
+        function = function.__get__(pyfuncitem.instance)
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+
+    def main() -> Any:
+        return function(**arguments)
+
+    main.__qualname__ = pyfuncitem.name
+    _perform(pyfuncitem, mark, main)
+    return True
+
+
+def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
+    from . import running
+
+    if mark is None:
+        running.perform(main, item.stash[_WORLD], 0)
+    else:
+        running.run(main)

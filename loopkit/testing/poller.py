@@ -1,0 +1,183 @@
+"""The fifth poller: it asks a simulated kernel, and where it would sleep, time jumps.
+
+Some facts about it
+
+a) It keeps the contract of `loopkit/pollers`, and epoll's habits: level-triggered, an error or a hang-up is
+   reported whatever the mask says, an entry belongs to an open file and a number, is gone with the last
+   descriptor of its file, and lives on if a dup holds that.
+b) *Durably blocked* can be decided, not guessed: nothing is ready, no packet arrives before the next timer.
+   Then the clock goes to that timer. If there is none, nothing can ever happen: `Deadlock`.
+c) Only files that have changed since they were last found quiet are looked at: `touched`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from math import inf
+from select import POLLERR, POLLHUP, POLLIN
+from typing import TYPE_CHECKING, Any
+
+from . import outside
+from .errors import Deadlock, EscapedError, Livelock
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from .files import File
+    from .world import World
+
+#: Reported whether asked for or not.
+ALWAYS = POLLERR | POLLHUP
+
+#: So many polls in a row in which neither time passes nor anything arrives lead nowhere.
+PATIENCE = 10_000
+
+
+class SimPoller:
+    __slots__ = ("_entries", "_idle_polls", "_progress", "_real", "_touched", "world")
+
+    name = "sim"
+    limit: int | None = None
+
+    def __init__(self, owned: Container[int] = ()) -> None:
+        self.world: World = outside.world()
+        #: (number, file) -> mask.
+        self._entries: dict[tuple[int, File], int] = {}
+        #: Those that may have something to report, in the order in which they came to have it.
+        self._touched: dict[tuple[int, File], None] = {}
+        #: The loop's own wake-up.
+        self._real: dict[int, int] = {}
+        self._progress = self._idle_polls = 0
+        self.world.pollers.append(self)
+
+    # -- the interest list -----------------------------------------------------------------------------------
+
+    def register(self, fd: int, mask: int, /) -> None:
+        key = self._key(fd)
+        if key is None:
+            self._real[fd] = mask
+            return
+        if key in self._entries:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        self._entries[key] = mask
+        self._touched[key] = None
+
+    def modify(self, fd: int, mask: int, /) -> None:
+        key = self._key(fd)
+        if key is None:
+            self._real[fd] = mask
+            return
+        if key not in self._entries:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._entries[key] = mask
+        self._touched[key] = None
+
+    def unregister(self, fd: int, /) -> None:
+        key = self._key(fd)
+        if key is None:
+            self._real.pop(fd, None)
+            return
+        if key not in self._entries:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        del self._entries[key]
+        self._touched.pop(key, None)
+
+    def _key(self, fd: int) -> tuple[int, File] | None:
+        file = self.world.files.get(fd)
+        if file is not None:
+            return fd, file
+        if fd >= self.world.first_fd:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        loop = self.world.loop
+        if loop is not None and fd != loop._wakeup.fileno() and fd not in self._real:
+            raise EscapedError(
+                f"descriptor {fd} is a real one, and this loop has a simulated kernel: it cannot wait for "
+                "it. Make the socket while the simulation runs, or run this test on loopkit.Loop"
+            )
+        return None
+
+    # -- what files tell us ----------------------------------------------------------------------------------
+
+    def touch(self, file: File) -> None:
+        """*file* may be ready for something."""
+        for fd in file.numbers:
+            key = fd, file
+            if key in self._entries:
+                self._touched[key] = None
+
+    def gone(self, file: File) -> None:
+        """The last descriptor of *file* is closed."""
+        for key in [key for key in self._entries if key[1] is file]:
+            del self._entries[key]
+            self._touched.pop(key, None)
+
+    def knows(self, fd: int, file: File) -> bool:
+        """Whether *fd* is watched for *file*."""
+        return (fd, file) in self._entries
+
+    # -- waiting ---------------------------------------------------------------------------------------------
+
+    def poll(self, timeout: float | None, /) -> list[tuple[int, int]]:
+        world = self.world
+        clock = world.clock
+        if world.events and world.events[0][0] <= clock.now:
+            world.deliver()
+        found = self._ready() if self._touched else []
+        loop = world.loop
+        if loop is not None and loop._wakeup.pending:
+            found.append((loop._wakeup.fileno(), POLLIN))
+        progress = clock.jumps + world.arrivals
+        if progress != self._progress:
+            self._progress, self._idle_polls = progress, 0
+        elif self._idle_polls >= PATIENCE:
+            raise Livelock(world.tell_livelock())
+        self._idle_polls += 1
+        if found or timeout == 0 or (loop is not None and loop._ready):
+            return found
+        return self._wait(inf if timeout is None else clock.now + timeout)
+
+    def _wait(self, end: float) -> list[tuple[int, int]]:
+        """Nothing is ready: let time pass until something is, or until *end*."""
+        world, loop = self.world, self.world.loop
+        while True:
+            coming = world.next_event()
+            if coming is None or coming >= end:
+                if world.wake_settlers():
+                    return []
+                if world.threads and world.wait_for_threads():
+                    return [(loop._wakeup.fileno(), POLLIN)] if loop._wakeup.pending else []
+                if end == inf and coming is None:
+                    raise Deadlock(world.tell_deadlock())
+                if end != inf:
+                    world.clock.advance(end - world.clock.now)
+                    return []
+            else:
+                world.clock.go_to(coming)
+            world.deliver()
+            found = self._ready()
+            if found or loop._ready:
+                return found
+
+    def _ready(self) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        quiet: list[Any] = []
+        for key in self._touched:
+            fd, file = key
+            mask = file.readiness() & (self._entries[key] | ALWAYS)
+            if not mask:
+                quiet.append(key)
+            elif not file.host.stalled:
+                found.append((fd, mask))
+        for key in quiet:
+            del self._touched[key]
+        if len(found) > 1 and self.world.choices is not None:
+            return self.world.choices.some_of(found)
+        return found
+
+    def close(self) -> None:
+        self._entries.clear()
+        self._touched.clear()
+        self._real.clear()
+        if self in self.world.pollers:
+            self.world.pollers.remove(self)

@@ -1,0 +1,52 @@
+"""What happened in a run, step by step: for reports, and to compare two runs to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import waits
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class Event(NamedTuple):
+    """Something that happened: a step of a task, a callback, a packet."""
+
+    when: float
+    host: str
+    #: "step", "call", "timer", "packet", "fault", "late" ...
+    kind: str
+    text: str
+    #: file:line of the program's own code, where there is one.
+    place: str
+
+
+class Trace:
+    """The events of one run, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def step(self, world: World, handle: Any, callback: Any) -> None:
+        """A callback has returned."""
+        if callback is None:
+            self.add(world, "call", "a descriptor's callback")
+            return
+        owner: Any = getattr(callback, "__self__", None)
+        if hasattr(owner, "get_coro"):
+            where = "done" if owner.done() else waits.place(owner)
+            self.add(world, "step", waits.name_of(owner), where, world.host_of(handle))
+        else:
+            self.add(world, "call", waits.callback_name(callback), "", world.host_of(handle))
+
+    def add(self, world: World, kind: str, text: str, place: str = "", host: str = "") -> None:
+        self.events.append(Event(world.clock.now, host, kind, text, place))
+
+    def digest(self) -> str:
+        """The same for two runs in which the same happened at the same moments, in any process."""
+        total = hashlib.sha256()
+        for event in self.events:
+            total.update(repr(event).encode())
+        return total.hexdigest()

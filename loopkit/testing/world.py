@@ -1,0 +1,264 @@
+"""The world that a simulated loop lives in: time, what is going to happen, hosts, and what they have open.
+
+`World` owns the state; what the network does is in `network.py`, what a socket of a kind does in `streams.py`
+and `datagrams.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from heapq import heappop, heappush, nsmallest
+from typing import TYPE_CHECKING, Any
+
+from . import waits
+from .choices import Choices
+from .clock import VirtualClock
+from .files import Table
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from .files import File
+    from .poller import SimPoller
+    from .trace import Trace
+
+#: Descriptors of the simulated kernel begin here; those of the real one never come so far.
+FIRST_FD = 1_000_000
+
+#: More steps than any test has: a program that takes them does not end.
+STEP_LIMIT = 2_000_000
+
+#: How many steps tasks get to end in, after they were cancelled.
+FAREWELL = 10_000
+
+
+class Host:
+    """A machine of the world: what runs on it, what it has open, and whether it is up."""
+
+    def __init__(self, world: World, name: str, addresses: tuple[str, ...]) -> None:
+        self.world = world
+        self.name = name
+        self.addresses = addresses
+        self.stalled = False
+        self.is_down = False
+        #: How many descriptors it may have open at once; None: as many as it likes.
+        self.fd_limit: int | None = None
+        self.fds = 0
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name} {', '.join(self.addresses)}>"
+
+
+class World:
+    """What is outside the program, simulated.
+
+    Args:
+        choices: who answers where a real run might go one way or another; None: all goes asyncio's way.
+        start: the first moment of the clock, in seconds.
+    """
+
+    first_fd = FIRST_FD
+
+    def __init__(self, choices: Choices | None = None, start: float = 0.0) -> None:
+        self.clock = VirtualClock(start)
+        self.choices = choices or Choices({})
+        #: Whether anything may deviate: decides the kind of turn.
+        self.explores = choices is not None
+        self.loop: Any = None  # comes when it is made
+        self.pollers: list[SimPoller] = []
+        self.files = Table(FIRST_FD)
+        #: (when, number, callback, args): what the outside is going to do.
+        self.events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
+        self._numbers = self._tasks = 0
+        self.steps = 0
+        #: How often something has changed for a file: packets, mostly.
+        self.arrivals = 0
+        self.step_limit = STEP_LIMIT
+        self.settlers: list[asyncio.Future[None]] = []
+        self.held: deque[tuple[Any, int]] = deque()
+        self.halted = False  # some host stands still or is down
+        self.threads: Any = None
+        self.trace: Trace | None = None
+        self.checks: list[Callable[[], None]] = []
+        self._last: tuple[Any, Any] = (None, None)
+
+    # -- what is going to happen -----------------------------------------------------------------------------
+
+    def number(self) -> int:
+        """One more than the last time: the order in which things came to be."""
+        self._numbers += 1
+        return self._numbers
+
+    def at(self, when: float, callback: Callable[..., Any], *args: Any) -> None:
+        """Have the outside do something at *when*, on the loop's clock."""
+        heappush(self.events, (max(when, self.clock.now), self.number(), callback, args))
+
+    def after(self, delay: float, callback: Callable[..., Any], *args: Any) -> None:
+        """The same, *delay* seconds from now; without a delay at once."""
+        if delay <= 0:
+            callback(*args)
+        else:
+            self.at(self.clock.now + delay, callback, *args)
+
+    def task_number(self) -> int:
+        """The same, for tasks."""
+        self._tasks += 1
+        return self._tasks
+
+    def next_event(self) -> float | None:
+        """When the outside does something next."""
+        return self.events[0][0] if self.events else None
+
+    def deliver(self) -> None:
+        """Let happen what is due."""
+        now = self.clock.now
+        while self.events and self.events[0][0] <= now:
+            _, _, callback, args = heappop(self.events)
+            callback(*args)
+
+    def has_deadline(self) -> bool:
+        """Whether the passing of time would change anything."""
+        return bool(self.events or self.loop._timers.heap)
+
+    def deadlines(self, count: int) -> list[float]:
+        """The next moments, at most *count*, at which something is due that is not due now."""
+        now = self.clock.now
+        coming = [
+            entry[0]
+            for entry in nsmallest(count + 4, self.loop._timers.heap)
+            if entry[2]._callback is not None and entry[0] > now
+        ]
+        coming += [event[0] for event in nsmallest(count, self.events) if event[0] > now]
+        return sorted(set(coming))[:count]
+
+    def lateness(self, kind: str) -> float:
+        """How much later than usual something arrives: until just after one of the deadlines to come."""
+        stream = self.choices.streams[kind]
+        stream.index += 1
+        if stream.index != stream.next and self.choices.asked is None:
+            return 0.0
+        coming = self.deadlines(3)
+        value = self.choices.answer(kind, len(coming))
+        return coming[value - 1] - self.clock.now + 1e-9 if value else 0.0
+
+    # -- putting off -----------------------------------------------------------------------------------------
+
+    def release_held(self) -> None:
+        """Everything else is idle: let steps that were put off go on, some after a deadline."""
+        if all(value > 2 for _, value in self.held):
+            coming = self.deadlines(1)
+            if coming:
+                self.clock.go_to(coming[0])
+                self.held = deque((handle, 2) for handle, _ in self.held)
+                return
+        kept: deque[tuple[Any, int]] = deque()
+        for handle, value in self.held:
+            if value > 2 and self.has_deadline():
+                kept.append((handle, value))
+            else:
+                self.loop._ready.append(handle)
+        self.held = kept
+
+    def wake_settlers(self) -> bool:
+        """Tell those who wait in `settle` that all is quiet. Whether there were any."""
+        settlers, self.settlers = self.settlers, []
+        for future in settlers:
+            if not future.done():
+                future.set_result(None)
+        return bool(settlers)
+
+    def keeps(self, handle: Any) -> bool:
+        """Whether *handle* is of a host that stands still or is down, and so is kept from running."""
+        return False
+
+    def block(self, seconds: float) -> None:
+        """The program blocks the loop's thread for *seconds*; the outside goes on meanwhile."""
+        end = self.clock.now + max(seconds, 0.0)
+        while (coming := self.next_event()) is not None and coming <= end:
+            self.clock.go_to(coming)
+            self.deliver()
+        self.clock.advance(end - self.clock.now)
+
+    def starts_thread(self, thread: Any) -> bool:
+        """Whether the program may start *thread*."""
+        return bool(self.threads and self.threads.started(thread))
+
+    def is_watched(self, fd: int, file: File) -> bool:
+        """Whether somebody waits for *fd*."""
+        return any(poller.knows(fd, file) for poller in self.pollers)
+
+    def wait_for_threads(self) -> bool:
+        """Wait, in real time, for a thread of the program. Whether there was one to wait for."""
+        return bool(self.threads.wait(self))
+
+    def end(self) -> None:
+        """The run is over: nothing comes from outside any more."""
+        self.events.clear()
+        self.held.clear()
+        self.checks.clear()
+        self.settlers.clear()
+        self.choices = Choices({})
+        self.explores = True  # that turn counts steps
+        self.step_limit = self.steps + FAREWELL
+
+    def wake(self) -> None:
+        """Have the loop take a turn."""
+        self.loop.call_soon(_nothing)
+
+    # -- watching --------------------------------------------------------------------------------------------
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody looks after each step."""
+        return self.trace is not None or bool(self.checks) or self.explores
+
+    def watch(self, check: Callable[[], None]) -> None:
+        """Call *check* after every step."""
+        self.checks.append(check)
+        if not self.explores:
+            self.explores = True  # the plain turn would not call it
+            self.loop._leave = True
+
+    def after_step(self, handle: Any, callback: Any) -> None:
+        """A callback has returned."""
+        self._last = handle, callback
+        if self.trace is not None:
+            self.trace.step(self, handle, callback)
+        for check in list(self.checks):
+            check()
+
+    def host_of(self, handle: Any) -> str:
+        """The name of the host on which *handle* is called."""
+        return ""
+
+    # -- words -----------------------------------------------------------------------------------------------
+
+    def name_of(self, task: Any) -> str:
+        return waits.name_of(task)
+
+    def last_step(self) -> str:
+        """What ran last."""
+        owner = getattr(self._last[1], "__self__", None)
+        if hasattr(owner, "get_coro"):
+            return waits.name_of(owner)
+        return "a callback" if self._last[1] is None else waits.callback_name(self._last[1])
+
+    def sleeper(self, timer: Any) -> str:
+        """Who waits for the sleep that *timer* ends."""
+        return waits.waiter_of(self.loop, timer._args[0])
+
+    def tell_deadlock(self) -> str:
+        """The text of a `Deadlock` now."""
+        return waits.deadlock(self.loop)
+
+    def tell_livelock(self, what: str = "") -> str:
+        """The text of a `Livelock` now."""
+        names = Counter(waits.handle_name(handle) for handle in self.loop._ready)
+        busy = ", ".join(f"{name} ({count})" for name, count in names.most_common(5)) or "nothing"
+        what = what or "callbacks run on and on, and no time passes"
+        return f"{what}, at {self.clock.now:g} s of virtual time; ready: {busy}"
+
+
+def _nothing() -> None:
+    """For a turn's sake."""
