@@ -1,23 +1,33 @@
 """Who takes part: the names of loops, where their factories are, and which of them are installed.
 
-A loop is named or given as `module:factory`, where the factory takes no argument and returns an event loop.
+A loop is named or given as `module:factory`, where the factory takes no argument and returns an event loop. A
+folder stands for the loopkit in it: another version, measured by this one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 FLOOR = "floor"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A loop under test. `factory` is `module:callable`; the floor, which is no event loop, has none."""
+    """A loop under test.
+
+    Attributes:
+        name: what it is called in tables.
+        factory: `module:callable`; the floor, which is no event loop, has none.
+        install: the distribution it comes from, where it may be missing.
+        folder: where its modules are looked for first; empty: where Python finds them.
+    """
 
     name: str
     factory: str
     install: str = ""
+    folder: str = ""
 
     @property
     def is_installed(self) -> bool:
@@ -62,7 +72,7 @@ def choose(names: list[str], extra: list[str]) -> tuple[list[Contestant], list[s
         extra: more of the same, added to the former.
 
     Raises:
-        ValueError: a name is neither known nor of the form `module:factory`.
+        ValueError: a name is neither known, nor of the form `module:factory`, nor a folder with a loopkit.
     """
     if names:
         wanted = [contestant for name in names for contestant in resolve(name)]
@@ -76,7 +86,7 @@ def choose(names: list[str], extra: list[str]) -> tuple[list[Contestant], list[s
 
 
 def resolve(name: str) -> list[Contestant]:
-    """The contestants that a name stands for; `module:factory` is a contestant of that name."""
+    """The contestants that a name stands for; `module:factory` and a folder are contestants of that name."""
     if name in ALIASES:
         return [KNOWN[full] for full in ALIASES[name]]
     if name in KNOWN:
@@ -84,5 +94,18 @@ def resolve(name: str) -> list[Contestant]:
     module, colon, factory = name.partition(":")
     if colon and module and factory:
         return [Contestant(name, name)]
+    if "/" in name:
+        return [in_folder(name, name)]
     known = ", ".join([*KNOWN, *ALIASES])
-    raise ValueError(f"no loop is called {name!r}; known: {known}; any other: module:factory")
+    raise ValueError(f"no loop is called {name!r}; known: {known}; any other: module:factory, or a folder")
+
+
+def in_folder(folder: str, name: str) -> Contestant:
+    """The loopkit whose package is in a folder, for instance a checkout of another version.
+
+    Raises:
+        ValueError: there is none in it.
+    """
+    if not Path(folder, "loopkit", "__init__.py").is_file():
+        raise ValueError(f"{folder} has no package loopkit in it")
+    return Contestant(name, "loopkit:EpollLoop", folder=str(Path(folder).resolve()))

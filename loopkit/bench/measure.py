@@ -137,7 +137,7 @@ class Bench:
         samples = []
         for _ in range(IMPORTS):
             command = [str(CHILD / "imports.py"), module, self.placement.server]
-            with Child("import", command, extra=extra) as child:
+            with Child("import", command, extra=extra, folder=loop.folder) as child:
                 samples.append(child.read_json(ANSWER_LIMIT))
         return {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
 
@@ -152,7 +152,8 @@ class Bench:
         # A server that was killed left its Unix socket behind, and not every loop removes a stale one.
         Path(scratch, "echo").unlink(missing_ok=True)
         run = [str(CHILD / "run.py"), loop.factory, self.placement.server, str(LIFETIME), self.settings.heap]
-        return Child("program", [*run, *program, *(options or [])], pipe_in=options is not None)
+        command = [*run, *program, *(options or [])]
+        return Child("program", command, pipe_in=options is not None, folder=loop.folder)
 
     def _run_load(self, job: dict[str, Any], pid: int, calls: dict[str, int] | None) -> Sample:
         """Give the load process a job. It is started when first needed, and again after it failed."""

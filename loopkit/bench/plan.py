@@ -120,6 +120,8 @@ def versions(loops: list[Contestant]) -> dict[str, str]:
     """The versions of the loops that are distributions of their own."""
     found = {}
     for loop in loops:
+        if loop.folder:
+            continue  # another version of us, named by its folder
         if loop.factory.startswith("loopkit:"):
             found["loopkit"] = loopkit.__version__
         elif loop.install:

@@ -30,12 +30,17 @@ class Failure(Exception):
     """A loop could not do what a scenario asks. The text says how, in one line."""
 
 
-def environment() -> dict[str, str]:
-    """This process's environment, without what would distort, and with loopkit importable."""
+def environment(first: str = "") -> dict[str, str]:
+    """This process's environment, without what would distort, and with loopkit importable.
+
+    Args:
+        first: a folder in which the child looks for modules before any other.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
     root = str(Path(__file__).parents[2])
     paths = [path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return kept | {"PYTHONPATH": os.pathsep.join(dict.fromkeys([*paths, root])), "PYTHONUNBUFFERED": "1"}
+    found = dict.fromkeys([*filter(None, [first]), *paths, root])
+    return kept | {"PYTHONPATH": os.pathsep.join(found), "PYTHONUNBUFFERED": "1"}
 
 
 class Child:
@@ -46,10 +51,17 @@ class Child:
         arguments: what follows `python` on its command line.
         pipe_in: whether `send` is wanted; otherwise the child reads nothing.
         extra: environment variables it gets besides ours.
+        folder: where it looks for modules first.
     """
 
     def __init__(
-        self, name: str, arguments: list[str], *, pipe_in: bool = False, extra: dict[str, str] | None = None
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        pipe_in: bool = False,
+        extra: dict[str, str] | None = None,
+        folder: str = "",
     ) -> None:
         self._name = name
         self._stderr = tempfile.TemporaryFile()
@@ -60,7 +72,7 @@ class Child:
             stdin=subprocess.PIPE if pipe_in else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=environment() | (extra or {}),
+            env=environment(folder) | (extra or {}),
             start_new_session=True,
         )
         self.pid = self._process.pid

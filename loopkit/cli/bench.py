@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 USAGE = """\
 loopkit bench [SCENARIO...] [options]
-       loopkit bench compare OLD.json NEW.json
+       loopkit bench compare OLD.json [NEW.json]
+       loopkit bench compare FOLDER [SCENARIO...]
        loopkit bench show RESULT.json [--svg|--html|--md|--png|--json FILE]
        loopkit bench models [--sizes N,N] [--seconds S] [--svg|--json FILE]
        loopkit bench --list"""
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
     Returns:
         0 if any loop finished any scenario, 1 if none did, 2 for bad usage, 130 after Ctrl-C.
     """
+    from loopkit.cli.compare import compare
+
     verbs: dict[str, Callable[[list[str]], int]] = {"compare": compare, "show": show, "models": models}
     verb = verbs.get(argv[0]) if argv else None
     try:
@@ -90,8 +93,7 @@ def measure(argv: list[str]) -> int:
     options = measure_parser().parse_args(argv)
     if options.list:
         return show_list()
-    if not sys.platform.startswith("linux"):
-        raise OSError("it needs Linux, where one process can read the processor time of another")
+    need_linux()
     from loopkit.bench import loops, plan, scenarios
     from loopkit.bench.measure import Settings
     from loopkit.bench.report.terminal import open_screen
@@ -114,6 +116,12 @@ def measure(argv: list[str]) -> int:
     if "interrupted" in report.about:
         return 130
     return 0 if report.has_figures else 1
+
+
+def need_linux() -> None:
+    """Raise OSError elsewhere."""
+    if not sys.platform.startswith("linux"):
+        raise OSError("it needs Linux, where one process can read the processor time of another")
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -175,19 +183,6 @@ def show(argv: list[str]) -> int:
     return 0
 
 
-def compare(argv: list[str]) -> int:
-    """Compare two results that were saved as JSON."""
-    from loopkit.bench.report.compare import compare_reports
-    from loopkit.bench.results import load_report
-
-    parser = argparse.ArgumentParser(prog="loopkit bench compare", allow_abbrev=False)
-    parser.add_argument("old", type=Path, metavar="OLD.json")
-    parser.add_argument("new", type=Path, metavar="NEW.json")
-    options = parser.parse_args(argv)
-    print(compare_reports(load_report(options.old), load_report(options.new)))
-    return 0
-
-
 def models(argv: list[str]) -> int:
     """Compare select, poll, epoll and polling in a circle as the number of silent clients grows."""
     from loopkit.bench.models import curves, table
@@ -203,8 +198,7 @@ def models(argv: list[str]) -> int:
     add("--json", metavar="FILE", help="write the result as JSON; - for standard output, without the table")
     add("--svg", metavar="FILE", help="write a picture")
     options = parser.parse_args(argv)
-    if not sys.platform.startswith("linux"):
-        raise OSError("it needs Linux, where one process can read the processor time of another")
+    need_linux()
     check_directories(options.json, options.svg)
     with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
         comparison = measure_models(Settings(options.sizes, options.seconds), screen.progress)

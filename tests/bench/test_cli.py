@@ -39,6 +39,43 @@ def test_a_run_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "asyncio" in capsys.readouterr().out
 
 
+def test_a_kept_result_is_compared_with_what_is_measured_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, now = tmp_path / "kept.json", tmp_path / "now.json"
+    arguments = ["sleep", "--quick", "--rounds", "1", "--loops", "epoll,asyncio", "--json", str(kept)]
+    assert main(arguments) == 0
+    # A figure that nobody reaches must be seen, one that nobody misses must not.
+    for factor, code in ((1e-3, 1), (1e3, 0)):
+        document = json.loads(kept.read_text())
+        for row in document["scenarios"][0]["rows"]:
+            for sample in row["samples"] if row["loop"] == "loopkit-epoll" else []:
+                sample["cpu"] *= factor
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps(document))
+        capsys.readouterr()
+        assert main(["compare", str(changed), "--quick", "--json", str(now)]) == code
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("loopkit-epoll"))
+        assert line.endswith("worse" if code else "better")
+    assert [row["loop"] for row in json.loads(now.read_text())["scenarios"][0]["rows"]] == [
+        "loopkit-epoll",
+        "asyncio",
+    ]
+
+
+def test_another_version_is_measured_together_with_this_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "loopkit"
+    package.mkdir()
+    # Who runs tells so by failing: the version in the folder, not the installed one, must be what runs.
+    (package / "__init__.py").write_text("def EpollLoop():\n    raise RuntimeError('the older one')\n")
+    assert main(["compare", str(tmp_path), "sleep", "--quick", "--rounds", "2"]) == 0
+    assert "works now" in capsys.readouterr().out.splitlines()[-1]
+    assert main(["sleep", "--loops", str(tmp_path), "--rounds", "1"]) == 1
+    assert "the older one" in capsys.readouterr().out
+
+
 def test_json_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sleep", "--quick", "--rounds", "1", "--loops", "asyncio", "--warm", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -66,7 +103,12 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         (["--rounds", "many"], "no whole number from 1 on"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--json", "/no/such/folder/x.json"], "no such directory"),
-        (["compare", "one.json"], "NEW.json"),
+        (["compare"], "the following arguments are required: OLD"),
+        (["compare", "one.json"], "No such file or directory: 'one.json'"),
+        (["compare", "one.json", "two.json", "three.json"], "two results can be compared, not 3"),
+        (["compare", "/usr"], "/usr has no package loopkit in it"),
+        (["compare", ".", "nonsense"], "no scenario is called 'nonsense'"),
+        (["--loop", "/usr"], "/usr has no package loopkit in it"),
         (
             ["compare", "/no/such/old.json", "/no/such/new.json"],
             "No such file or directory: '/no/such/old.json'",

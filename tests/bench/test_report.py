@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loopkit.bench.report import html, markdown, svg
+from loopkit.bench.report import html, markdown, svg, versions
 from loopkit.bench.report.compare import compare_reports
 from loopkit.bench.report.rows import number, table
 from loopkit.bench.report.terminal import PlainProgress, plain_text
@@ -232,9 +232,9 @@ def verdicts(text: str) -> dict[str, str]:
 
 
 def test_compare_tells_better_from_noise() -> None:
-    assert verdicts(compare_reports(make_report(), make_report(0.5)))["loopkit-epoll"].endswith("better")
-    assert verdicts(compare_reports(make_report(), make_report(2.0)))["loopkit-epoll"].endswith("worse")
-    same = verdicts(compare_reports(make_report(), make_report(1.02)))
+    assert verdicts(compare_reports(make_report(), make_report(0.5))[0])["loopkit-epoll"].endswith("better")
+    assert verdicts(compare_reports(make_report(), make_report(2.0))[0])["loopkit-epoll"].endswith("worse")
+    same = verdicts(compare_reports(make_report(), make_report(1.02))[0])
     assert "same (within" in same["loopkit-epoll"]
     assert "+2.0%" in same["loopkit-epoll"]
     assert "still fails" in same["bad<loop>"]
@@ -245,9 +245,74 @@ def test_compare_judges_against_the_control() -> None:
     for row in slower_machine.scenarios[0].rows[1:3]:
         for taken in row.samples:
             taken["cpu"] *= 2
-    line = verdicts(compare_reports(make_report(), slower_machine))["loopkit-epoll"]
+    line = verdicts(compare_reports(make_report(), slower_machine)[0])["loopkit-epoll"]
     assert "+100.0%" in line
     assert "same (within" in line
+
+
+def test_compare_says_whether_a_release_should_wait() -> None:
+    assert compare_reports(make_report(), make_report(2.0))[1]
+    assert not compare_reports(make_report(), make_report(0.5))[1]
+    assert not compare_reports(make_report(), make_report(1.02))[1]
+    fails = make_report()
+    fails.scenarios[0].rows[0].failure = "it hangs"
+    assert compare_reports(make_report(), fails)[1]
+    # What becomes of others is told, but it is not ours to mend.
+    slower = make_report()
+    for taken in slower.scenarios[0].rows[2].samples:
+        taken["cpu"] *= 2
+    assert not compare_reports(make_report(), slower)[1]
+
+
+def two_versions(ratios: list[float]) -> Report:
+    """A result of two versions whose rounds have these ratios, on a machine whose speed changes."""
+    speeds = [1e-5 * (1 + number % 3) for number in range(len(ratios))]
+    rows = [
+        LoopResult("old", [sample(speed) for speed in speeds]),
+        LoopResult("new", [sample(speed * ratio) for speed, ratio in zip(speeds, ratios, strict=True)]),
+    ]
+    return Report({}, [ScenarioResult("echo", "echo", "cpu", "request", rows)])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ([1.05, 1.04, 1.06, 1.05, 1.03, 1.07, 1.05], "worse"),
+        ([0.95, 0.94, 0.96, 0.95, 0.93, 0.97, 0.95], "better"),
+        ([1.01, 1.012, 1.008, 1.01, 1.011, 1.009, 1.01], "same"),  # sure, but too little
+        ([1.2, 0.99, 1.3, 1.1, 0.98, 1.2, 1.4], "same"),  # much, but not sure
+        ([1.2, 1.1, 1.3, 1.1, 1.15, 1.2, 0.9, 1.4, 1.3], "worse"),  # nine rounds forgive one
+    ],
+)
+def test_a_version_is_worse_if_the_rounds_are_sure_of_it(ratios: list[float], verdict: str) -> None:
+    report = two_versions(ratios)
+    judged = versions.judge(report.scenarios[0], "old", "new")
+    assert judged.text == verdict
+    assert judged.ratio == pytest.approx(sorted(ratios)[len(ratios) // 2])
+    text, worse = versions.show(report, "old", "new")
+    assert text.splitlines()[1].endswith(verdict)
+    assert worse == (verdict == "worse")
+
+
+def test_the_interval_is_the_one_of_the_order_of_the_ratios() -> None:
+    assert versions.interval([1.0]) == (1.0, 1.0)
+    assert versions.interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert versions.interval([float(value) for value in range(1, 8)]) == (1.0, 7.0)
+    assert versions.interval([float(value) for value in range(1, 10)]) == (2.0, 8.0)
+    assert versions.interval([float(value) for value in range(1, 22)]) == (6.0, 16.0)
+
+
+def test_a_version_that_fails_has_a_line_that_says_how() -> None:
+    report = two_versions([1.0, 1.0])
+    old, new = report.scenarios[0].rows
+    new.failure = "wrong bytes"
+    assert versions.judge(report.scenarios[0], "old", "new").text == "fails now: wrong bytes"
+    assert versions.show(report, "old", "new")[1]
+    old.failure = "too"
+    assert versions.judge(report.scenarios[0], "old", "new").text == "both fail: wrong bytes"
+    new.failure = ""
+    assert versions.judge(report.scenarios[0], "old", "new").text == "works now"
+    assert versions.judge(report.scenarios[0], "old", "nobody").text == "not measured"
 
 
 def test_compare_names_what_only_one_side_has() -> None:
@@ -255,11 +320,11 @@ def test_compare_names_what_only_one_side_has() -> None:
     del old.scenarios[1]
     del new.scenarios[0].rows[2]
     new.scenarios[0].rows[2] = LoopResult("bad<loop>", [sample(5e-6)])
-    text = compare_reports(old, new)
+    text, _ = compare_reports(old, new)
     assert "only in the new result" in text
     assert verdicts(text)["bad<loop>"].endswith("works now")
     assert verdicts(text)["uvloop"].endswith("only in the old result")
-    assert "only in the old result" in compare_reports(new, old)
+    assert "only in the old result" in compare_reports(new, old)[0]
 
 
 def test_progress_on_no_terminal_is_a_line_per_round() -> None:

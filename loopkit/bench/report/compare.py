@@ -18,8 +18,12 @@ CONTROL = "asyncio"
 LEAST = 0.03
 
 
-def compare_reports(old: Report, new: Report) -> str:
-    """A table as text: old and new figure, change, change relative to the control, verdict."""
+def compare_reports(old: Report, new: Report) -> tuple[str, bool]:
+    """A table as text: old and new figure, change, change relative to the control, verdict.
+
+    Returns: the text, and whether a loop of loopkit's is worse or fails now.
+    """
+    worse = False
     lines = [f"old: {describe(old)}", f"new: {describe(new)}"]
     earlier = {scenario.name: scenario for scenario in old.scenarios}
     for scenario in new.scenarios:
@@ -28,9 +32,14 @@ def compare_reports(old: Report, new: Report) -> str:
         if before is None or before.metric != scenario.metric:
             lines.append("only in the new result")
         else:
-            lines += align(table(before, scenario))
+            cells = table(before, scenario)
+            worse = worse or any(
+                line[0].startswith("loopkit") and line[-1].startswith(("worse", "fails now"))
+                for line in cells[1:]
+            )
+            lines += align(cells)
     lines += [f"\n{scenario.title}\nonly in the old result" for scenario in earlier.values()]
-    return "\n".join(lines)
+    return "\n".join(lines), worse
 
 
 def describe(report: Report) -> str:
