@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
@@ -36,6 +37,9 @@ class Progress(Protocol):
 
 def run(scenarios: list[Scenario], loops: list[Contestant], settings: Settings, progress: Progress) -> Report:
     """Measure every scenario on every loop. After Ctrl-C the report holds what there is until then."""
+    # The children inherit it: a crowd needs a descriptor for each of its connections.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     placement = Placement.choose()
     report = Report(describe_run(settings, loops, placement))
     per_pair = settings.rounds + settings.syscalls

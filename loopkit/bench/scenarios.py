@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 KIB = 1024
+#: How many connections there are in a crowd, and how many of them talk.
+SIZES = (100, 1000, 5000, 19_000)
+TALKING = 100
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,21 @@ def _tls(name: str, title: str) -> Scenario:
     return replace(served, transport="tls", floor="tls")
 
 
+def _crowd(size: int) -> Scenario:
+    echo = _echo(f"scale-{size}", f"64 B x {TALKING} connections of {size:,}", "protocol", 64, TALKING)
+    return replace(echo, load="crowd", idle=size - TALKING)
+
+
 def _inside(name: str, title: str, operation: str, counted: int = 2000, seconds: float = 0.3) -> Scenario:
     program = ("inside.py", "--scenario", name)
     return Scenario(
         name, title, program, "inside", operation=operation, floor="", counted=counted, seconds=seconds
     )
+
+
+def _many(name: str, title: str, operation: str, many: int) -> Scenario:
+    inside = _inside(name, title, operation)
+    return replace(inside, program=(*inside.program, "--many", str(many)))
 
 
 CONNECTIONS = [
@@ -104,6 +117,12 @@ CONNECTIONS = [
     ),
     replace(
         _echo("churn", "connect, echo 1 KiB, close; 16 at a time", "protocol", KIB, 16),
+        load="churn",
+        operation="connection",
+        counted=500,
+    ),
+    replace(
+        _echo("churn-1", "connect, echo 64 B, close; one after another", "protocol", 64, 1),
         load="churn",
         operation="connection",
         counted=500,
@@ -148,10 +167,16 @@ INSIDE = [
     _inside("threadsafe", "call_soon_threadsafe from another thread", "callback"),
     _inside("timers-fired", "call_later, 1000 timers in 2 to 3 ms, all fire", "timer"),
     _inside("timers-cancelled", "call_later, 1000 timers, all cancelled", "timer"),
+    _inside("timers-rearmed", "call_later, cancelled and set anew; 100 at a time", "timer"),
     _inside("sleep", "await asyncio.sleep(0)", "step"),
     _inside("tasks", "create_task of an empty coroutine, and await it", "task"),
+    _inside("gather", "asyncio.gather of 1,000 empty coroutines", "task"),
+    _inside("task-group", "TaskGroup of 1,000 empty coroutines", "task"),
     _inside("queue", "asyncio.Queue of 10, one producer and one consumer", "item"),
+    _inside("queue-many", "asyncio.Queue of 10, 100 producers and 100 consumers", "item"),
+    _inside("broadcast", "asyncio.Event, 10,000 waiters woken at once", "waiter", counted=10_000),
     _inside("wait-for", "asyncio.wait_for around sleep(0)", "call"),
+    _inside("timeout", "asyncio.timeout() around sleep(0)", "call"),
     _inside("executor", "run_in_executor, there and back", "call"),
     _inside("subprocess", "create_subprocess_exec of `true`, and wait", "process", counted=20),
     _inside("startup", "make a loop, run an empty coroutine, close it", "loop", counted=50),
@@ -164,14 +189,26 @@ INSIDE = [
         counted=0,
     ),
 ]
-SCENARIOS = {scenario.name: scenario for scenario in (*CONNECTIONS, *TLS, *IDLE, *INSIDE)}
+SCALE = [
+    *(_crowd(size) for size in SIZES),
+    replace(
+        _echo("scale-backlog", "connect, echo 64 B, close; 1,000 wait to be accepted", "protocol", 64, 1000),
+        load="backlog",
+        operation="connection",
+    ),
+    _many("scale-timers", "call_later and cancel, while 1,000,000 timers wait", "timer", 1_000_000),
+    _many("scale-tasks", "100,000 tasks, each woken by its future", "task", 100_000),
+]
+ROWS = (*CONNECTIONS, *TLS, *IDLE, *INSIDE)
+SCENARIOS = {scenario.name: scenario for scenario in (*ROWS, *SCALE)}
 GROUPS = {
     "echo": ["protocol", "streams", "sock"],
     "connections": [scenario.name for scenario in CONNECTIONS],
     "tls-all": [scenario.name for scenario in TLS],
     "idle": [scenario.name for scenario in IDLE],
     "inside": [scenario.name for scenario in INSIDE],
-    "all": list(SCENARIOS),
+    "scale": [scenario.name for scenario in SCALE],
+    "all": [scenario.name for scenario in ROWS],
 }
 
 

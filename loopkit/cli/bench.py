@@ -112,6 +112,7 @@ def measure(argv: list[str]) -> int:
         report = plan.run(chosen, contestants, settings, screen.progress)
     if options.json != "-":
         screen.show(report)
+        show_growth(report)
     write_outputs(report, options)
     if "interrupted" in report.about:
         return 130
@@ -142,14 +143,16 @@ def check_directories(*targets: str | None) -> None:
 
 def write_outputs(report: Report, options: argparse.Namespace) -> None:
     """Write every file that was asked for."""
-    from loopkit.bench.report import html, markdown, png, svg
+    from loopkit.bench.report import html, markdown, png, scale, svg
 
     if options.json == "-":
         print(report.to_json())
     elif options.json:
         save(options.json, report.to_json())
     if options.svg:
-        save(options.svg, svg.draw(report))
+        crowds_only = all(scenario.name.startswith("scale-") for scenario in report.scenarios)
+        picture = scale.draw if crowds_only and scale.has_crowds(report) else svg.draw
+        save(options.svg, picture(report))
     if options.html:
         save(options.html, html.write(report))
     if options.md:
@@ -179,8 +182,17 @@ def show(argv: list[str]) -> int:
     if not (options.json or options.svg or options.html or options.md or options.png):
         with contextlib.closing(open_screen(sys.stdout, sys.stderr)) as screen:
             screen.show(report)
+        show_growth(report)
     write_outputs(report, options)
     return 0
+
+
+def show_growth(report: Report) -> None:
+    """Print what grows with the number of connections, if that was measured."""
+    from loopkit.bench.report import scale
+
+    if scale.has_crowds(report):
+        print(f"\n{scale.summary(report)}")
 
 
 def models(argv: list[str]) -> int:
@@ -240,7 +252,8 @@ def show_list() -> int:
         print(f"  {scenario.name:<18} {scenario.title}")
     print("\nGroups:")
     for name, members in scenarios.GROUPS.items():
-        print(f"  {name:<18} {', '.join(members) if name != 'all' else 'every scenario'}")
+        told = "every scenario but those of scale and apps" if name == "all" else ", ".join(members)
+        print(f"  {name:<18} {told}")
     print("\nLoops:")
     for contestant in loops.KNOWN.values():
         state = "" if contestant.is_installed else "  (not installed)"

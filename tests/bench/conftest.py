@@ -30,8 +30,12 @@ def bench() -> Iterator[Bench]:
 def tiny(name: str) -> Scenario:
     """A scenario with few connections."""
     scenario = SCENARIOS[name]
+    program = scenario.program
+    if "--many" in program:
+        program = (*program[:-1], "50")
     return replace(
         scenario,
+        program=program,
         connections=min(scenario.connections, 4),
         idle=min(scenario.idle, 20),
         counted=min(scenario.counted, 50),

@@ -73,6 +73,22 @@ def test_a_loop_that_fails_says_how_in_one_line(
     assert "\n" not in str(failure.value)
 
 
+def test_a_crowd_says_what_each_of_its_connections_costs(bench: Bench) -> None:
+    sample = bench.measure(tiny("scale-1000"), ASYNCIO)
+    assert sample["connect"] > 0
+    assert sample["rss"] >= 0  # twenty connections may fit in pages that are there already
+
+
+def test_who_waits_in_a_full_backlog_is_served_when_the_server_wakes(bench: Bench) -> None:
+    sample = bench.measure(replace(tiny("scale-backlog"), connections=100), ASYNCIO)
+    assert sample["operations"] % 100 == 0
+
+
+def test_a_server_that_does_not_serve_its_backlog_is_given_up(bench: Bench) -> None:
+    with pytest.raises(Failure, match=r"connection 0 of 4 was not served in 5 s"):
+        bench.measure(tiny("scale-backlog"), bad("says_nothing"))
+
+
 def test_a_server_that_never_replies_is_given_up(bench: Bench) -> None:
     with pytest.raises(Failure, match="no reply on any of 4 connections for 5 s"):
         bench.measure(tiny("protocol"), bad("says_nothing"))

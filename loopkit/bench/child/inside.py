@@ -20,6 +20,18 @@ BATCH = 100_000
 TIMERS = 1000
 #: When the first is due, in seconds. uvloop counts whole milliseconds: less would not be a timer there.
 SOON = 0.002
+#: Who waits for one event; who shares one queue; whose timers are put off with every request.
+WAITERS = 10_000
+SHARERS = 100
+KEPT_ALIVE = 100
+
+#: How many timers or tasks there are in the scenarios that are about many.
+many = 0
+#: The timers.
+waiting: list[asyncio.TimerHandle] = []
+
+#: Processor time and time of what an operation of a scenario that prepares for long really took.
+measured: list[tuple[float, float]] = []
 
 
 def nothing() -> None:
@@ -98,6 +110,57 @@ async def timers_cancelled(n: int) -> int:
     return batches * TIMERS
 
 
+async def timers_rearmed(n: int) -> int:
+    # What a server with a keep-alive timer does for every request: cancel it, set it anew.
+    loop = asyncio.get_running_loop()
+    kept = [loop.call_later(60, nothing) for _ in range(KEPT_ALIVE)]
+    rounds = max(1, n // KEPT_ALIVE)
+    for _ in range(rounds):
+        for number in range(KEPT_ALIVE):
+            kept[number].cancel()
+            kept[number] = loop.call_later(60, nothing)
+        await asyncio.sleep(0)
+    for handle in kept:
+        handle.cancel()
+    return rounds * KEPT_ALIVE
+
+
+async def timers_many(n: int) -> int:
+    # One timer more, set and cancelled, while so many are waiting for their time.
+    loop = asyncio.get_running_loop()
+    if not waiting:
+        waiting.extend(loop.call_later(3600 + number * 1e-3, nothing) for number in range(many))
+    began = time.process_time(), time.perf_counter()
+    for _ in range(n):
+        loop.call_later(60, nothing).cancel()
+    measured.append((time.process_time() - began[0], time.perf_counter() - began[1]))
+    return n
+
+
+async def tasks_many(n: int) -> int:
+    # So many tasks wait; each is woken, steps and waits again.
+    rounds = max(1, n // many)
+    loop = asyncio.get_running_loop()
+    futures = [loop.create_future() for _ in range(many)]
+
+    async def wait(number: int) -> None:
+        for _ in range(rounds):
+            await futures[number]
+            futures[number] = loop.create_future()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(many):
+            group.create_task(wait(number))
+        await asyncio.sleep(0)
+        began = time.process_time(), time.perf_counter()
+        for _ in range(rounds):
+            for future in futures:
+                future.set_result(None)
+            await asyncio.sleep(0)
+        measured.append((time.process_time() - began[0], time.perf_counter() - began[1]))
+    return rounds * many
+
+
 async def sleep(n: int) -> int:
     for _ in range(n):
         await asyncio.sleep(0)
@@ -111,6 +174,66 @@ async def tasks(n: int) -> int:
         for task in [loop.create_task(nothing_async()) for _ in range(100)]:
             await task
     return batches * 100
+
+
+async def gather(n: int) -> int:
+    batches = max(1, n // 1000)
+    for _ in range(batches):
+        await asyncio.gather(*[nothing_async() for _ in range(1000)])
+    return batches * 1000
+
+
+async def task_group(n: int) -> int:
+    batches = max(1, n // 1000)
+    for _ in range(batches):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(1000):
+                group.create_task(nothing_async())
+    return batches * 1000
+
+
+async def broadcast(n: int) -> int:
+    batches = max(1, n // WAITERS)
+    event = asyncio.Event()
+
+    async def wait() -> None:
+        for _ in range(batches):
+            await event.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WAITERS):
+            group.create_task(wait())
+        for _ in range(batches):
+            await asyncio.sleep(0)  # all of them wait
+            event.set()
+            event.clear()
+    return batches * WAITERS
+
+
+async def queue_many(n: int) -> int:
+    items: asyncio.Queue[int] = asyncio.Queue(10)
+    each = max(1, n // SHARERS)
+
+    async def produce() -> None:
+        for item in range(each):
+            await items.put(item)
+
+    async def consume() -> None:
+        for _ in range(each):
+            await items.get()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SHARERS):
+            group.create_task(produce())
+            group.create_task(consume())
+    return each * SHARERS
+
+
+async def timeout(n: int) -> int:
+    for _ in range(n):
+        async with asyncio.timeout(60):
+            await asyncio.sleep(0)
+    return n
 
 
 async def queue(n: int) -> int:
@@ -170,21 +293,32 @@ SCENARIOS: dict[str, Callable[[int], Any]] = {
     "threadsafe": threadsafe,
     "timers-fired": timers_fired,
     "timers-cancelled": timers_cancelled,
+    "timers-rearmed": timers_rearmed,
     "sleep": sleep,
     "tasks": tasks,
+    "gather": gather,
+    "task-group": task_group,
     "queue": queue,
+    "queue-many": queue_many,
+    "broadcast": broadcast,
+    "timeout": timeout,
     "wait-for": wait_for,
     "executor": executor,
     "subprocess": subprocess,
     "startup": startup,
+    "scale-timers": timers_many,
+    "scale-tasks": tasks_many,
 }
 
 
 def measure(perform: Callable[[int], int | list[float]], n: int) -> dict[str, float]:
     """Do about n operations and say what they cost."""
     before, cpu, began = resource.getrusage(resource.RUSAGE_SELF), time.process_time(), time.perf_counter()
+    measured.clear()
     done = perform(n)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    if measured:
+        cpu, seconds = measured[-1]
     after = resource.getrusage(resource.RUSAGE_SELF)
     latencies = sorted(done) if isinstance(done, list) else []
     operations = len(latencies) if isinstance(done, list) else done
@@ -207,19 +341,24 @@ def calibrate(perform: Callable[[int], int | list[float]], seconds: float) -> in
     """About how many operations fill so many seconds. What it runs to find out is the warm-up, too."""
     n = 1
     while True:
+        began = time.perf_counter()
         sample = measure(perform, n)
-        if sample["seconds"] >= seconds / 10:
+        # What it takes to prepare counts as well here: a million timers are not set four times to find out.
+        if time.perf_counter() - began >= seconds / 10:
             return max(1, int(sample["rate"] * seconds))
         n *= 4
 
 
 def main() -> None:
+    global many
     parser = argparse.ArgumentParser()
     parser.add_argument("--scenario", choices=SCENARIOS, required=True)
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--limit", type=int, default=0, help="so many operations, and no calibration")
     parser.add_argument("--hold", action="store_true", help="say when ready, and wait for a line")
+    parser.add_argument("--many", type=int, default=1000, help="timers or tasks in the scenarios of many")
     options = parser.parse_args()
+    many = options.many
     function = SCENARIOS[options.scenario]
     if inspect.iscoroutinefunction(function):
         with asyncio.Runner() as runner:

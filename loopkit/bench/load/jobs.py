@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from loopkit.bench.load.churn import ChurnLoad
-from loopkit.bench.load.connections import PATIENCE, Broken, Connection, Peer
+from loopkit.bench.load.connections import Broken, Peer
+from loopkit.bench.load.crowd import Backlog, Crowd, open_idle
 from loopkit.bench.load.echo import EchoLoad
 from loopkit.bench.load.meter import Meter
 
@@ -19,8 +20,6 @@ Job = dict[str, Any]
 Sample = dict[str, float]
 # A load that counts takes this long at most; one that runs for a time has no other limit.
 LONGEST = 30.0
-# Idle connections are opened so many at a time.
-TOGETHER = 100
 
 
 def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]) -> Sample:
@@ -95,20 +94,16 @@ def memory(job: Job, hold: Callable[[], None]) -> Sample:
     return {"operations": job["idle"], "rss": growth / job["idle"], "rate": job["idle"] / seconds}
 
 
-def open_idle(peer: Peer, count: int, size: int, stack: contextlib.ExitStack) -> None:
-    """Open connections, and echo one message on each, so that the server has certainly accepted it.
+def crowd(job: Job, hold: Callable[[], None]) -> Sample:
+    """Echo on a few connections among many; beside it what each of the many costs."""
+    load = Crowd(reach(job), job["size"], job["connections"], job["idle"], job["pid"])
+    with contextlib.closing(load):
+        return measure(job, hold, load.pump) | load.cost
 
-    Some at a time: a loop whose turns get longer with every connection would take for ever one by one.
-    """
-    for start in range(0, count, TOGETHER):
-        indexes = range(start, min(start + TOGETHER, count))
-        opened = [Connection(stack.enter_context(peer.connect()), index, size) for index in indexes]
-        for connection in opened:
-            connection.sock.settimeout(PATIENCE)
-            connection.sock.sendall(connection.expected)
-        for connection in opened:
-            while not connection.take(connection.sock.recv(size)):
-                pass
+
+def backlog(job: Job, hold: Callable[[], None]) -> Sample:
+    """Connections that have all arrived when the server looks."""
+    return measure(job, hold, Backlog(reach(job), job["size"], job["connections"], job["pid"]).pump)
 
 
 def reach(job: Job) -> Peer:
@@ -120,4 +115,6 @@ JOBS: dict[str, Callable[[Job, Callable[[], None]], Sample]] = {
     "echo": echo,
     "churn": churn,
     "memory": memory,
+    "crowd": crowd,
+    "backlog": backlog,
 }
