@@ -257,7 +257,7 @@ class Meter:
             events=events,
             ready=len(loop._ready),
             timers=len(loop._timers.heap),
-            watches=len(loop._watches.armed),
+            watches=sum(entry.armed != 0 for entry in loop._watches.entries.values()),
             lateness=self.lateness.histogram(busy),
             stretches=self.stretches.histogram(busy),
         )

@@ -152,7 +152,7 @@ class SSLTransport(StreamTransport):
         assert stage is not None
         try:
             if event == POLLIN:
-                if fd in tables.writers:
+                if tables.writer(fd) is not None:
                     tables.unwatch_write(fd)
                 tables.watch_read(fd, stage)
             else:
@@ -198,7 +198,7 @@ class SSLTransport(StreamTransport):
         self._stop_clock()
         self._stage = None
         tables, connection = self._loop._watches, self._tls
-        if self._fd in tables.writers:
+        if tables.writer(self._fd) is not None:
             tables.unwatch_write(self._fd)
         tables.rest_read(self._fd)
         self._extra.update(
