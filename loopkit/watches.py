@@ -46,10 +46,12 @@ from typing import TYPE_CHECKING, Any
 from . import rebuilding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .net.guests import Guest
     from .pollers import Poller
+
+    Poll = Callable[[float | None], list[tuple[int, int]]]
 
 #: Who is called: a handle, a transport, a guest. The turn looks at `_callback`, `_args` and `_context` alone.
 Watcher = Any
@@ -97,6 +99,7 @@ class Watches:
         "poller",
         "polls",
         "rebuild_at",
+        "wrap",
     )
 
     def __init__(self, kind: type[Poller]) -> None:
@@ -114,6 +117,7 @@ class Watches:
         #: Who waits in an operation of ours is woken in this one: that calls nobody's code.
         self.context = Context()
         self.kind = kind
+        self.wrap: Callable[[Poll], Poll] | None = None
         self.poller: Poller
         self.take(kind(self))
 
@@ -375,6 +379,11 @@ class Watches:
 
     # -- the poller's life -----------------------------------------------------------------------------------
 
+    def wrap_poll(self, wrap: Callable[[Poll], Poll]) -> None:
+        """Have the turn call what *wrap* makes of the poller's `poll`, and of that of each poller to come."""
+        self.wrap = wrap
+        self.take(self.poller)
+
     audit = rebuilding.audit
     heal = rebuilding.heal
     rebuild = rebuilding.rebuild
@@ -382,7 +391,7 @@ class Watches:
 
     def take(self, poller: Poller) -> None:
         """Go on with *poller*, which has been told everything."""
-        self.poller, self.poll = poller, poller.poll
+        self.poller, self.poll = poller, poller.poll if self.wrap is None else self.wrap(poller.poll)
         # Only a poller that keys by the file can be out of step with the numbers.
         self.audit_at = self.polls + rebuilding.AUDIT if getattr(poller, "knows_files", False) else NEVER
 
