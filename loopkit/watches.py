@@ -381,8 +381,7 @@ class Watches:
 
     def wrap_poll(self, wrap: Callable[[Poll], Poll]) -> None:
         """Have the turn call what *wrap* makes of the poller's `poll`, and of that of each poller to come."""
-        self.wrap = wrap
-        self.take(self.poller)
+        self.wrap, self.poll = wrap, wrap(self.poll)
 
     audit = rebuilding.audit
     heal = rebuilding.heal
