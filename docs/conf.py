@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.search import languages
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # autodoc imports this tree's loopkit, installed or not
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+import bigrams  # noqa: E402  (it is found by the line above)
 
 project = "loopkit"
 author = "The loopkit maintainers"
@@ -23,6 +27,7 @@ copyright = "2026, The loopkit maintainers"
 language = "en"
 root_doc = "index"
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
@@ -51,6 +56,17 @@ def start_from_the_chosen_language(app: Any, config: Any) -> None:
         config.root_doc = "zh/index"
 
 
+def other_language(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """The link at the top of each page: to its twin, or to the front page where it has none."""
+    chinese = pagename.startswith("zh/")
+    twin = pagename.removeprefix("zh/") if chinese else f"zh/{pagename}"
+    if twin not in app.env.found_docs:
+        twin = "index" if chinese else "zh/index"
+    context["other_language_url"] = context["pathto"](twin)
+    context["other_language_code"] = "en" if chinese else "zh-CN"
+    context["other_language_name"] = "English" if chinese else "中文"
+
+
 def shorten_paths(app: Any, doctree: Any) -> None:
     """A diff is headed by two absolute paths, which are this machine's business."""
     for block in doctree.findall(nodes.literal_block):
@@ -63,3 +79,7 @@ def shorten_paths(app: Any, doctree: Any) -> None:
 def setup(app: Any) -> None:
     app.connect("config-inited", start_from_the_chosen_language)
     app.connect("doctree-read", shorten_paths)
+    app.connect("html-page-context", other_language)
+    # Under both names, since both languages' pages are in both outputs.
+    languages["en"] = bigrams.SearchBigrams
+    languages["zh"] = bigrams.SearchBigramsChinese
