@@ -1,6 +1,6 @@
-"""TLS: OpenSSL at work on the descriptor itself, or else between two memory buffers.
+"""TLS: a stream transport whose bytes pass through OpenSSL.
 
-- ``contexts.py``: what programs pass as `ssl`, and the step from a context and a socket to a connection
+- ``contexts.py``: what programs pass as `ssl`, and the step from a context to a connection
 - ``transport.py``: that connection as a transport: handshake, reading, writing, close_notify (HOT)
 - ``upgrade.py``: `start_tls`, TLS on a connection that has been in use
 - ``memory.py``: the general way, for whatever is no plain socket of this loop
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .contexts import Settings, check_context, check_timeouts, is_drivable
-from .memory import over_socket
+from .contexts import Settings, check_context, check_timeouts
 from .transport import SSLTransport
 from .upgrade import start_tls
 
@@ -36,6 +35,7 @@ def make_transport(
     *,
     waiter: asyncio.Future[None] | None = None,
     server: Server | None = None,
+    is_ours: bool = True,
     server_side: bool = False,
     server_hostname: str | None = None,
     handshake_timeout: float | None = None,
@@ -43,13 +43,12 @@ def make_transport(
 ) -> asyncio.Transport:
     """A transport on the connected, non-blocking *sock* that begins with a handshake.
 
-    `connection_made` follows the handshake, and then *waiter* gets its result; what else ends the
-    handshake is raised there. *ssl_context* None stands for the default one. Raises ValueError for
-    timeouts (seconds) that are not positive, and what the context raises about *server_hostname*.
+    `connection_made` follows the handshake, and then *waiter* gets its result; what else ends the handshake
+    is raised there. *is_ours*: nobody else has *sock*. *ssl_context* None stands for the default one. Raises
+    ValueError for timeouts (seconds) that are not positive, and what the context raises about
+    *server_hostname*.
     """
     settings = Settings(ssl_context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
-    if not is_drivable(settings.context):
-        return over_socket(loop, sock, protocol, settings, context, peername, waiter, server)
-    transport = SSLTransport(loop, sock, protocol, settings, context, peername, waiter, server)
+    transport = SSLTransport(loop, sock, protocol, settings, context, peername, waiter, server, is_ours)
     transport.begin()
     return transport

@@ -1,27 +1,28 @@
-"""What programs pass as ``ssl``, and the step from a context and a socket to OpenSSL at work on it.
+"""What programs pass as ``ssl``, and the step from a context to OpenSSL at work.
 
 Some facts
 
-a) `SSLContext.wrap_socket` detaches the socket it is given. That object is dead from then on, and
-   the program may hold it: as the `sock` it passed, in a `TransportSocket`, in the transport that
-   `start_tls` upgrades. `os.dup` before it would save the object, for one more descriptor each.
-b) One step below, `SSLContext._wrap_socket` sets OpenSSL to work on a socket and leaves the object
-   alone. `ssl.SSLSocket` is built on it, with one signature since Python 3.7. `ssl.SSLObject`, the
-   face that asyncio shows as ``ssl_object``, fits what it returns.
-c) A context may have a will of its own: a subclass overrides `wrap_bio`, to verify certificates by
-   the system's means for instance, or names another `sslobject_class`. asyncio calls `wrap_bio`,
-   and programs rely on that.
+a) OpenSSL can work on a descriptor or between two memory buffers (`ssl.MemoryBIO`). On a descriptor it reads
+   a record's header and then its body, two system calls where one would do; it goes on reading until there is
+   data for us, so that a peer who sends none (key updates are enough) keeps it for as long as he likes; the
+   end of the stream, which it meets itself, is fatal to it; and a write that finds the socket full has begun,
+   and must be repeated.
+b) Between memory buffers none of this happens. But each connection's two buffers keep the size of the largest
+   message that ever passed them.
+c) Whatever is in the incoming buffer OpenSSL takes, the beginning of a record too, before it says that it
+   needs more; and what it has to say is complete in the outgoing one when a call returns. Between two calls
+   both are empty.
+d) A context may have a will of its own: a subclass overrides `wrap_bio`, to verify certificates by the
+   system's means for instance, or names another `sslobject_class`. asyncio calls `wrap_bio`, and programs
+   rely on that.
 
-What we do. If `wrap_bio` is the `ssl` module's own, the context is driven directly (b): not one
-descriptor more, and every socket object stays what it was. Any other context, and every context
-of a Python without `_wrap_socket`, gets the calls it would get from asyncio (`memory.py`). Checks
-of certificates and names are the context's, always.
+What we do. All connections of a loop share one pair of buffers (c): an idle connection keeps nothing, and b
+does not matter. `wrap_bio` is the context's own (d). Checks of certificates and names are the context's,
+always.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from asyncio import constants
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ else:
     HAS_SSL = True
 
 if TYPE_CHECKING:
-    import socket
+    from ..loop import Loop
 
 
 def check_context(context: Any) -> None:
@@ -91,40 +92,37 @@ class Settings:
         self.shutdown_timeout: float = shutdown_timeout or constants.SSL_SHUTDOWN_TIMEOUT
 
 
-def is_drivable(context: Any) -> bool:
-    """Whether *context* leaves it to the `ssl` module how connections are made."""
-    wrap_bio = getattr(context.wrap_bio, "__func__", None)
-    # Told by where the code lives: libraries replace `ssl.SSLContext` as a whole.
-    return (
-        getattr(wrap_bio, "__globals__", None) is vars(ssl)
-        and context.sslobject_class is ssl.SSLObject
-        and hasattr(context, "_wrap_socket")
+class Buffers:
+    """What passes between a loop's sockets and OpenSSL, for one connection at a time.
+
+    Rule: both buffers are empty whenever anybody else's code may run. The exception is a handshake, which
+    calls the program (by ``sni_callback``, say) from within OpenSSL; `is_shaking` tells that.
+    """
+
+    __slots__ = ("feed", "fetch", "incoming", "is_shaking", "outgoing")
+
+    def __init__(self) -> None:
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.feed = self.incoming.write
+        self.fetch = self.outgoing.read
+        self.is_shaking = False
+
+
+def open_connection(loop: Loop, settings: Settings) -> tuple[Buffers, ssl.SSLObject]:
+    """The loop's buffers, and OpenSSL's side of a new connection that passes through them."""
+    buffers = loop._tls
+    if buffers is None:
+        loop._tls = buffers = Buffers()
+    face = settings.context.wrap_bio(
+        buffers.incoming,
+        buffers.outgoing,
+        server_side=settings.server_side,
+        server_hostname=settings.server_hostname,
     )
+    return buffers, face
 
 
-def open_connection(sock: socket.socket, settings: Settings) -> tuple[ssl.SSLObject, Any]:
-    """OpenSSL on the non-blocking *sock*: the face that programs see, and the object that works.
-
-    Both must be kept, and *sock* too: OpenSSL refers to them weakly.
-    """
-    face = ssl.SSLObject.__new__(ssl.SSLObject)
-    context, hostname = settings.context, settings.server_hostname
-    if hostname is not None:
-        hostname = context._encode_hostname(hostname)
-    connection = context._wrap_socket(sock, settings.server_side, hostname, owner=face)
-    face._sslobj = connection  # type: ignore[attr-defined]
-    return face, connection
-
-
-def true_error(exc: BaseException, sock: socket.socket) -> BaseException:
-    """*exc*, raised by a read or a write, or the ConnectionResetError that it stands for.
-
-    Python 3.11 and 3.12 turn every error of the socket into the end of the stream, though one without
-    OpenSSL's reason; with OpenSSL 1.1 the real end has none either. A reset socket has no peer any more.
-    """
-    if isinstance(exc, ssl.SSLEOFError) and not exc.reason:
-        try:
-            sock.getpeername()
-        except OSError:
-            return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-    return exc
+def worker(face: ssl.SSLObject) -> Any:
+    """Who reads and writes for *face*: the C object behind it, unless it is of the context's own making."""
+    return face._sslobj if type(face) is ssl.SSLObject else face  # type: ignore[attr-defined]

@@ -1,8 +1,7 @@
-"""TLS between two memory buffers, by `asyncio.sslproto`: over whatever is no plain socket of this loop.
+"""TLS over a transport, by `asyncio.sslproto`: for `start_tls` on whatever is no plain socket of this loop.
 
-It costs a second layer of transport and protocol, two copies of every byte, and 256 KiB a
-connection. TLS in TLS needs it, and other loops' transports, and contexts with a `wrap_bio` of
-their own; nothing else comes here.
+It costs a second layer of transport and protocol, and 256 KiB a connection. TLS in TLS needs it, and other
+loops' transports; nothing else comes here.
 """
 
 from __future__ import annotations
@@ -10,15 +9,10 @@ from __future__ import annotations
 from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
 
-from ..transports.stream import StreamTransport
-
 if TYPE_CHECKING:
     import asyncio
-    import socket
-    from contextvars import Context
 
     from ..loop import Loop
-    from ..net.serve import Server
     from .contexts import Settings
 
 
@@ -26,39 +20,20 @@ def _make_layer(
     loop: Loop,
     protocol: asyncio.BaseProtocol,
     settings: Settings,
-    waiter: asyncio.Future[None] | None,
-    call_connection_made: bool = True,
+    waiter: asyncio.Future[None],
 ) -> Any:
     """asyncio's protocol for a transport that carries TLS; what it carries goes to *protocol*."""
     return sslproto.SSLProtocol(
         loop,
         protocol,
         settings.context,
-        waiter,  # type: ignore[arg-type]
+        waiter,
         settings.server_side,
         settings.server_hostname,
-        call_connection_made=call_connection_made,
+        call_connection_made=False,
         ssl_handshake_timeout=settings.handshake_timeout,  # type: ignore[arg-type]
         ssl_shutdown_timeout=settings.shutdown_timeout,
     )
-
-
-def over_socket(
-    loop: Loop,
-    sock: socket.socket,
-    protocol: asyncio.BaseProtocol,
-    settings: Settings,
-    context: Context,
-    peername: Any,
-    waiter: asyncio.Future[None] | None,
-    server: Server | None,
-) -> asyncio.Transport:
-    """TLS for *protocol* over a stream transport on *sock*."""
-    layer = _make_layer(loop, protocol, settings, waiter)
-    beneath = StreamTransport(loop, sock, layer, context, peername, server)
-    loop.call_soon(layer.connection_made, beneath, context=context)
-    loop.call_soon(beneath._begin, None, context=context)
-    return layer._app_transport  # type: ignore[no-any-return]
 
 
 async def over_transport(
@@ -73,7 +48,7 @@ async def over_transport(
     *already_read*: the beginning of the handshake, which somebody has taken from the transport.
     """
     waiter = loop.create_future()
-    layer = _make_layer(loop, protocol, settings, waiter, call_connection_made=False)
+    layer = _make_layer(loop, protocol, settings, waiter)
     if already_read:
         layer._incoming.write(already_read)
         already_read.clear()

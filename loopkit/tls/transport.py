@@ -1,27 +1,24 @@
 """TLS connections on sockets of this loop. HOT: `on_readable` is the frame between poller and protocol.
 
-Some facts about OpenSSL on a non-blocking socket
+A TLS connection is a stream transport (`transports/stream.py`) with OpenSSL between it and its protocol: what
+is received is put into a buffer and read from OpenSSL, what is written is given to OpenSSL and leaves from
+another one. The buffers are the loop's (`contexts.py`); the backlog, of what is encrypted, is the stream's.
 
-a) `read` and `write` try the socket, and say "not now" by `SSLWantReadError` or `SSLWantWriteError`.
-   Each names the event to wait for, which need not be the method's own: a key update (TLS 1.3) or a
-   renegotiation (1.2) writes while we read, or has to read before we can write.
-b) One `read` gives one record at most, 16 KiB. OpenSSL takes a record's header and then its body from
-   the socket, never a byte more, so that the poller knows of everything else. But a record that was
-   read in part, into a small buffer, waits inside OpenSSL while the descriptor stays quiet: only
-   `pending()` tells.
-c) Raising "not now" takes 3 us, longer than the poll that would have told the same.
-d) A `write` takes all or, when it says "not now", has encrypted some of the data already. It must be
-   repeated with the same bytes, or more that begin with them; they may have moved.
-e) The end of the stream without a close_notify is fatal to OpenSSL: it sends an alert, and writes no
-   more. Under asyncio such a peer gets what was written for it, and then the end of our stream.
-f) CPython has OpenSSL give its buffers (34 KiB) back whenever they are empty.
-g) OpenSSL writes record by record. With TCP_NODELAY each is a packet, and wakes the peer.
+Some facts
 
-What we do. A read is repeated at once only after a full record (b, c), and `RECORDS` times in a turn at
-most. What was read in part is read on in the next turn. Unsent data stays in order and is offered from
-the same byte again (d). A look at the socket, by MSG_PEEK, comes before every read, so that OpenSSL never
-meets the end (e); it costs 0.4 us. Small writes are held as in `transports/stream.py`, and leave as one
-record by one `send`; what takes several records leaves a corked socket (g), no later than the call returns.
+a) One `read` gives one record at most, 16 KiB. That OpenSSL wants more it says by an exception, which takes
+   3 us; an empty buffer says the same.
+b) Not every record carries data. A key update of 27 bytes costs OpenSSL some 15 us and a peer nothing.
+   It may ask for an answer, too.
+c) Records are small where messages are. A protocol that is called for each pays more for that than for the
+   decryption.
+d) What follows the handshake may have come with its last message.
+
+What we do. One event receives once, decrypts it all, and calls the protocol once (c). It receives 16 KiB,
+more where most of that is data, less where little is (b): so a peer can occupy the loop for some 10 ms at a
+time, once. Answers (b) that a peer does not read are kept up to `MOST_OWED`. What came with the handshake
+waits until who awaits the connection has resumed (d). Small writes are held as in `transports/stream.py`, and
+leave as one record.
 
 Life. The handshake, `connection_made`, the awaiting coroutine, the first `data_received`: in this order.
 `close()` sends what is buffered, then close_notify, and waits for the peer's; `eof_received` and
@@ -31,42 +28,49 @@ sends first, or the end of its stream, leads to the same: there are no half-clos
 
 from __future__ import annotations
 
-import socket
+import asyncio
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
-from itertools import repeat
-from select import POLLIN, POLLOUT
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..transports.base import LOST_WRITES_BEFORE_WARNING
+from ..transports.base import DRAINING, LOST, LOST_WRITES_BEFORE_WARNING, OPEN, PARTING, SHAKING
 from ..transports.flow import KIB
-from ..transports.stream import Buffer, StreamTransport
-from .contexts import open_connection, ssl, true_error
+from ..transports.stream import BULK_ENDS, READ_SIZE, StreamTransport
+from .contexts import open_connection, ssl, worker
 
 if TYPE_CHECKING:
-    import asyncio
+    import socket
+    from collections.abc import Callable
     from contextvars import Context
 
     from ..loop import Loop
     from ..net.serve import Server
     from .contexts import Settings
 
-#: Linux only.
-TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
-
 #: Bytes that one record carries.
 RECORD = 16 * KIB
 
-#: How many records one turn reads.
-RECORDS = 8
+#: Bytes asked of one recv, unless the connection sends in bulk: a full record with what is around it.
+CALM_READ_SIZE = RECORD + 512
 
-#: Bytes given to OpenSSL at a time. It takes all or none: more would not show that a large write gets on.
+#: What is asked of one recv after one that brought many records and little data.
+WARY_READ_SIZE = 4 * KIB
+
+#: Bytes given to OpenSSL at a time, so that the loop's buffers stay small.
 CHUNK = 64 * KIB
+
+#: Bytes of answers to key updates that a peer may leave unread. Nobody needs a thousand of them.
+MOST_OWED = 64 * KIB
 
 #: Water marks (asyncio's for TLS, eight times those of a plain connection).
 LIMITS = (512 * KIB, 128 * KIB)
 
+#: How the peer has said that it sends no more.
+CLOSE_NOTIFY, CUT_OFF = "close_notify", "the end of the stream"
+
+FATAL = "Fatal error on SSL protocol"
+FATAL_READ = "Fatal read error on socket transport"
 UNWATCHABLE = "Fatal error: the poller cannot watch the socket"
 
 
@@ -74,23 +78,21 @@ class SSLTransport(StreamTransport):
     """A stream transport whose bytes go through OpenSSL."""
 
     __slots__ = (
+        "_buffers",  # the loop's
         "_clock",  # the timer of the handshake, later of the shutdown
-        "_decrypt",  # OpenSSL's read(size) and read(size, buffer)
+        "_decrypt",  # OpenSSL's read(size)
         "_encrypt",  # OpenSSL's write(data)
         "_face",  # the `ssl.SSLObject` that programs see
-        "_has_more",  # in bulk: the last record was a full one
-        "_in_bulk",  # several records are being read; the socket is corked
-        "_is_cut_off",  # the stream has ended without a close_notify: none is sent in return
         "_is_made",  # connection_made() was called
-        "_is_tcp",
-        "_read_stalled",  # a read cannot go on before the socket is writable
-        "_said_goodbye",  # the peer has: its close_notify or the end of its stream came
         "_settings",
-        "_stage",  # during handshake and shutdown: the handle called when the socket is ready
-        "_tls",  # the `_ssl._SSLSocket` that works
         "_waiter",  # future of whoever waits for the handshake
-        "_write_stalled",  # a write cannot go on before the socket is readable
     )
+
+    _goodbye: str | None = None  # the peer sends no more: CLOSE_NOTIFY or CUT_OFF
+    _owed = 0  # bytes of answers that wait in the backlog
+    _then: Callable[[], None] | None = None  # what is due when all that was decrypted is delivered
+    _undelivered = b""  # decrypted, but a `BufferedProtocol` has paused
+    _unread = b""  # received, but not decrypted: what came with the handshake
 
     _limits = LIMITS
     _sendfile_compatible = _SendfileMode.FALLBACK
@@ -105,29 +107,38 @@ class SSLTransport(StreamTransport):
         peername: Any,
         waiter: asyncio.Future[None] | None,
         server: Server | None,
+        is_ours: bool,
     ) -> None:
-        self._face, self._tls = open_connection(sock, settings)
-        super().__init__(loop, sock, protocol, context, peername, server)
+        self._buffers, self._face = open_connection(loop, settings)
+        super().__init__(loop, sock, protocol, context, peername, server, is_ours)
         self._settings = settings
         self._waiter = waiter
-        self._decrypt = self._tls.read
-        self._encrypt = self._tls.write
-        self._is_made = self._is_cut_off = self._said_goodbye = False
-        self._read_stalled = self._write_stalled = self._in_bulk = self._has_more = False
-        self._is_tcp = sock.family in (AF_INET, AF_INET6)
+        openssl = worker(self._face)
+        self._decrypt = openssl.read
+        self._encrypt = openssl.write
+        self._is_made = False
         self._clock: asyncio.TimerHandle | None = None
-        self._stage: asyncio.Handle | None = loop._new_handle(self._shake_hands, (), context)
+        self._read_size = CALM_READ_SIZE
+        self._state = SHAKING
+        self._callback = self._on_handshake
         self._extra["sslcontext"] = settings.context
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
+        callback = self._callback if self._state != OPEN else None
+        super().set_protocol(protocol)
+        if callback is not None:
+            self._callback = callback  # of the handshake, or of the farewell
+
+    # -- the handshake ---------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Shake hands."""
         self._start_handshake_clock()
         if self._settings.server_side:
-            self._wait_for(POLLIN)  # the client speaks first
+            self._watch()  # the client speaks first
         else:
-            self._loop.call_soon(self._shake_hands, context=self._context)
-
-    # -- the handshake ---------------------------------------------------------------------------------------
+            self._loop.call_soon(self._shake_hands, b"", context=self._context)
 
     def _start_handshake_clock(self) -> None:
         if self._loop._debug:
@@ -146,39 +157,59 @@ class SSLTransport(StreamTransport):
         if clock is not None:
             clock.cancel()
 
-    def _wait_for(self, event: int) -> None:
-        """Have the present stage go on when the socket is ready for *event*, POLLIN or POLLOUT."""
-        tables, fd, stage = self._loop._watches, self._fd, self._stage
-        assert stage is not None
+    def _watch(self) -> None:
+        """Have the next step made when the socket is readable, though the protocol may have paused."""
         try:
-            if event == POLLIN:
-                if tables.writer(fd) is not None:
-                    tables.unwatch_write(fd)
-                tables.watch_read(fd, stage)
-            else:
-                tables.unwatch_read(fd)
-                tables.watch_write(fd, stage)
+            self._loop._watches.watch_read(self._fd, self)
         except (OSError, ValueError) as exc:
             self._fatal_error(exc, UNWATCHABLE)
 
-    def _shake_hands(self) -> None:
-        if self._lost or self._stage is None:
-            return
+    def _on_handshake(self) -> None:
         try:
-            self._tls.do_handshake()
-            certificate = self._tls.getpeercert()
+            data = self._socket.recv(CALM_READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as exc:
+            self._handshake_failed(exc)
+            return
+        if data:
+            self._shake_hands(data)
+        else:
+            self._handshake_failed(ConnectionResetError("the peer hung up in the TLS handshake"))
+
+    def _shake_hands(self, data: bytes) -> None:
+        """Go on with *data*, which the peer has sent."""
+        if self._state != SHAKING:
+            return
+        buffers = self._buffers
+        error: BaseException | None = None
+        is_done, certificate = False, None
+        buffers.is_shaking = True
+        try:
+            buffers.feed(data)
+            self._face.do_handshake()
+            certificate = self._face.getpeercert()
+            is_done = True
         except ssl.SSLWantReadError:
-            self._wait_for(POLLIN)
-        except ssl.SSLWantWriteError:
-            self._wait_for(POLLOUT)
+            pass
         except (SystemExit, KeyboardInterrupt):
             raise
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            self._handshake_failed(ConnectionResetError("the peer hung up in the TLS handshake"))
         except BaseException as exc:
-            self._handshake_failed(exc)
-        else:
+            error = exc
+        finally:
+            buffers.is_shaking = False
+            self._unread = buffers.incoming.read()
+            answer = buffers.fetch()
+            if answer:
+                super()._send(answer)
+        if self._state != SHAKING:
+            return  # the answer found no peer
+        if error is not None:
+            self._handshake_failed(error)
+        elif is_done:
             self._on_connected(certificate)
+        else:
+            self._watch()
 
     def _handshake_failed(self, exc: BaseException) -> None:
         if self._loop._debug and self._waiter is None and not self._is_made:
@@ -196,172 +227,241 @@ class SSLTransport(StreamTransport):
 
     def _on_connected(self, certificate: Any) -> None:
         self._stop_clock()
-        self._stage = None
-        tables, connection = self._loop._watches, self._tls
-        if tables.writer(self._fd) is not None:
-            tables.unwatch_write(self._fd)
-        tables.rest_read(self._fd)
+        self._state = OPEN
+        self.set_protocol(self._protocol)
+        face, waiter = self._face, self._waiter
         self._extra.update(
-            peercert=certificate,
-            cipher=connection.cipher(),
-            compression=connection.compression(),
-            ssl_object=self._face,
+            peercert=certificate, cipher=face.cipher(), compression=face.compression(), ssl_object=face
         )
         if self._loop._debug:
             logger.debug("%r: SSL handshake is done", self)
         if not self._is_made:
             self._is_made = True
+            self._waiter = None  # who aborts in connection_made() has had a connection
             try:
                 self._protocol.connection_made(self)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as exc:
+                self._waiter = waiter
                 self._fatal_error(exc, "Fatal error: protocol.connection_made() call failed.")
                 return
-        waiter, self._waiter = self._waiter, None
-        self._begin(waiter)
+        self._waiter = None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if self._state == OPEN:
+            if self._unread:
+                self._loop._watches.rest_read(self._fd)
+            self._start_reading()
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
-        """The kernel has a record for OpenSSL, the end of the stream, or an error: tell the protocol."""
-        if self._lost:
-            return
-        if self._write_stalled:
-            self._retry_write()
+        """The kernel has data for OpenSSL, the end of the stream, or an error: tell the protocol."""
+        size = self._read_size
         try:
-            try:
-                if not self._sock.recv(1, MSG_PEEK) and not self._tls.pending():
-                    self._on_end_of_stream()
-                    return
-            except BlockingIOError:
-                if not self._tls.pending():
-                    return
-            data = self._decrypt(RECORD)
-        except ssl.SSLWantReadError:
+            data = self._socket.recv(size)
+        except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            self._on_read_error(exc)
+            self._fatal_error(exc, FATAL_READ)
             return
-        if not data:
-            self._on_close_notify()
+        buffers = self._buffers
+        if not data or len(data) == size or size != CALM_READ_SIZE or buffers.outgoing.pending:
+            self._take(data, size)
             return
-        self._gathering = True
+        # fast: a single record in one frame; see performance.md#single-records
+        try:
+            buffers.feed(data)
+            data = self._decrypt(RECORD)
+        except BaseException as exc:
+            self._take_rest([], exc)
+            return
+        if not data or buffers.incoming.pending or buffers.outgoing.pending:
+            self._take_rest([data])
+            return
+        loop = self._loop
+        loop._gathering = self
         try:
             self._protocol.data_received(data)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            self._fatal_error(exc, "Fatal error on SSL protocol")
+            self._fatal_error(exc, FATAL)
         finally:
-            self._gathering = False
             held = self._held
             if held is not None:
-                # fast: the common case of _send_held without its frame; see performance.md#held-writes
+                # fast: the common case of _send_held without its frames; see performance.md#held-writes
+                self._held, secret = None, b""
                 try:
                     self._encrypt(held)
-                    self._held = None
-                except OSError:
-                    self._send_held()  # meets it again, and deals with it
-        # fast: after less than a record no read that finds nothing; see performance.md#short-tls-reads
-        if len(data) == RECORD:
-            self._read_bulk()
+                    secret = buffers.fetch()
+                    sent = self._socket.send(secret)
+                except BaseException as exc:
+                    self._not_sent(secret, exc)
+                else:
+                    if sent < len(secret):
+                        self._queue(memoryview(secret)[sent:])
+            loop._gathering = None
 
     def on_readable_buffered(self) -> None:
         """The same for a `BufferedProtocol`: the data goes into the buffer that it offers."""
-        if self._lost:
-            return
-        if self._write_stalled:
-            self._retry_write()
+        size = self._read_size
         try:
-            try:
-                if not self._sock.recv(1, MSG_PEEK) and not self._tls.pending():
-                    self._on_end_of_stream()
-                    return
-            except BlockingIOError:
-                if not self._tls.pending():
-                    return
-            buffer = self._protocol.get_buffer(RECORD)
-            size = len(buffer)
-            if not size:
-                raise RuntimeError("get_buffer() returned an empty buffer")
-            count = self._decrypt(size, buffer)
-        except ssl.SSLWantReadError:
+            data = self._socket.recv(size)
+        except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            self._on_read_error(exc)
+            self._fatal_error(exc, FATAL_READ)
             return
-        if not count:
-            self._on_close_notify()
-            return
-        self._gathering = True
-        try:
-            self._protocol.buffer_updated(count)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._fatal_error(exc, "Fatal error on SSL protocol")
-        finally:
-            self._gathering = False
-            if self._held is not None:
-                self._send_held()
-        if count in (size, RECORD):
-            self._read_bulk()
+        self._take(data, size)
 
-    def _read_bulk(self) -> None:
-        """There was a full record: read on. What the protocol writes meanwhile leaves together."""
-        self._has_more = True
-        if self._in_bulk:
-            return
-        self._in_bulk = True
-        self._cork(True)
-        try:
-            for _ in repeat(None, RECORDS - 1):
-                if not self._has_more or not self.is_reading():
-                    break
-                self._has_more = False
-                self._callback()  # type: ignore[misc]
-        finally:
-            self._in_bulk = False
-            self._cork(False)
-        self._read_on_if_pending()
-
-    def _cork(self, cork: bool) -> None:
-        if TCP_CORK is not None and self._is_tcp:
-            try:
-                self._sock.setsockopt(IPPROTO_TCP, TCP_CORK, cork)
-            except OSError:
-                pass  # reset: the next read or write finds out
-
-    def _on_read_error(self, exc: BaseException) -> None:
-        exc = true_error(exc, self._sock)
-        if isinstance(exc, ssl.SSLWantWriteError):
-            self._read_stalled = True
-            self._loop._watches.rest_read(self._fd)
-            self._watch_write()
-        elif isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):  # in the middle of a record
+    def _take(self, data: bytes, size: int = 0) -> None:
+        """*data* was received, where *size* bytes were asked for: decrypt it, and tell the protocol."""
+        buffers = self._buffers
+        if not data:
             self._on_end_of_stream()
+            return
+        if buffers.outgoing.pending:
+            buffers.fetch()  # of a program that has called methods of its ssl_object
+        try:
+            buffers.feed(data)
+        except BaseException as exc:
+            taken = self._take_rest([], exc)
         else:
-            self._fatal_error(exc, "Fatal error on SSL protocol")
+            taken = self._take_rest([])
+        if len(data) == size and 2 * taken < size:
+            self._read_size = WARY_READ_SIZE
+        elif len(data) < BULK_ENDS:
+            self._read_size = CALM_READ_SIZE
+        elif len(data) == size:
+            self._read_size = READ_SIZE
+
+    def _take_rest(self, parts: list[bytes], exc: BaseException | None = None) -> int:
+        """Decrypt what is in the buffer. *parts* came out of it before, or *exc*. Returns how much it was."""
+        buffers, incoming = self._buffers, self._buffers.incoming
+        try:
+            if exc is not None:
+                raise exc
+            while not parts or (parts[-1] and incoming.pending):
+                parts.append(self._decrypt(RECORD))
+        except ssl.SSLWantReadError:
+            pass
+        except (SystemExit, KeyboardInterrupt):
+            self._unread, self._undelivered = incoming.read(), b"".join(parts)
+            self._go_on()
+            raise
+        except BaseException as error:
+            self._then = partial(self._fatal_error, error, FATAL)
+        else:
+            if not parts[-1]:
+                self._then = self._on_close_notify
+        finally:
+            if incoming.pending:
+                incoming.read()  # behind an end or an error
+        if buffers.outgoing.pending:
+            self._answer()
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if data and self._state == OPEN:
+            self._deliver(data)
+        self._go_on()
+        return len(data)
+
+    def _answer(self) -> None:
+        """OpenSSL has something to say by itself."""
+        answer = self._buffers.fetch()
+        if self._backlog:
+            self._owed = owed = self._owed + len(answer)
+            if owed > MOST_OWED:
+                self._force_close(ConnectionAbortedError("the peer asks on and on, and reads no answer"))
+                return
+        super()._send(answer)
+
+    def _deliver(self, data: bytes) -> None:
+        loop = self._loop
+        loop._gathering = self
+        try:
+            if isinstance(self._protocol, asyncio.BufferedProtocol):
+                self._fill_buffers(data)
+            else:
+                self._protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, FATAL)
+        finally:
+            self._send_held()
+            loop._gathering = None
+
+    def _fill_buffers(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            if not self.is_reading() or not isinstance(self._protocol, asyncio.BufferedProtocol):
+                self._undelivered = bytes(rest)
+                return
+            buffer = memoryview(self._protocol.get_buffer(len(rest))).cast("B")
+            if not buffer:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            buffer.release()  # its owner may want to resize it
+            rest = rest[count:]
+            self._protocol.buffer_updated(count)
+
+    def _go_on(self) -> None:
+        """The protocol has what it takes for now."""
+        if self._undelivered or self._unread:
+            if self.is_reading():
+                self._loop._watches.rest_read(self._fd)
+                self._start_reading()
+        elif self._then is not None:
+            then, self._then = self._then, None
+            then()
+
+    def _start_reading(self) -> None:
+        if self._unread or self._undelivered:
+            self._loop.call_soon(self._read_on, context=self._context)
+        elif self._state == OPEN:
+            super()._start_reading()
+
+    def _read_on(self) -> None:
+        """Read what is here already: the poller knows nothing of it."""
+        if self._state != OPEN or self._paused:
+            return
+        if self._undelivered:
+            data, self._undelivered = self._undelivered, b""
+            self._deliver(data)
+            self._go_on()
+        elif self._unread:
+            data, self._unread = self._unread, b""
+            self._take(data)
+        if self._state == OPEN and not self._undelivered:
+            self._start_reading()
+
+    def pause_reading(self) -> None:
+        """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""
+        if self._state == SHAKING:
+            self._paused = True  # the handshake goes on
+        else:
+            super().pause_reading()
 
     def _on_close_notify(self) -> None:
-        self._hear_goodbye()
+        self._hear_goodbye(CLOSE_NOTIFY)
         self.close()
 
     def _on_end_of_stream(self) -> None:
-        self._is_cut_off = True
-        self._hear_goodbye()
+        self._hear_goodbye(CUT_OFF)
         self.close()
 
-    def _hear_goodbye(self) -> None:
+    def _hear_goodbye(self, kind: str) -> None:
         """The peer sends no more."""
-        if self._said_goodbye:
+        if self._goodbye is not None:
             return
-        self._said_goodbye = True
+        self._goodbye = kind
         if self._loop._debug:
             logger.debug("%r received EOF", self)
         try:
@@ -374,111 +474,52 @@ class SSLTransport(StreamTransport):
         if keep_open:
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
-    def _start_reading(self) -> None:
-        super()._start_reading()
-        self._read_on_if_pending()
-
-    def _read_on_if_pending(self) -> None:
-        """Read in the next turn what is left of a record inside OpenSSL: the poller knows nothing of it."""
-        if self._tls.pending() and self.is_reading():
-            self._loop.call_soon(self._read_on, context=self._context)
-
-    def _read_on(self) -> None:
-        if self.is_reading():
-            self._callback()  # type: ignore[misc]
-
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def _send(self, parts: tuple[bytes | bytearray | memoryview, ...]) -> None:
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        view = memoryview(data).cast("B")
-        sent, size = 0, len(view)
-        is_bulk = size > RECORD and not self._in_bulk
-        if is_bulk:
-            self._cork(True)
-        while sent < size:
-            taken = self._give(view[sent : sent + CHUNK])
-            if not taken:
-                break
-            sent += taken
-        if is_bulk:
-            self._cork(False)
-        if sent < size and not self._lost:
-            self._queue(view[sent:] if type(data) is bytes else bytes(view[sent:]))
-
-    def _send_held(self, sent: int = 0) -> None:
-        held, self._held = self._held, None
-        if held is not None and not self._lost:
-            self._send((held,))
-
-    def _give(self, data: Buffer) -> int:
-        """Have OpenSSL send *data*, no more than `CHUNK` bytes: it takes all or, for now, nothing."""
+    def _send(self, *parts: bytes | bytearray | memoryview) -> None:
+        """Encrypt *parts* and send them; nothing is held before them."""
+        buffers, secrets = self._buffers, []
+        # The SNI callback of another connection may write: what its handshake has to say must not leave here.
+        begun = buffers.fetch() if buffers.is_shaking else b""
+        error: BaseException | None = None
         try:
-            return self._encrypt(data)  # type: ignore[no-any-return]
-        except ssl.SSLWantWriteError:
-            pass
-        except ssl.SSLWantReadError:
-            self._write_stalled = True
+            for part in parts:
+                view = memoryview(part).cast("B")
+                for start in range(0, len(view), CHUNK):
+                    self._encrypt(view[start : start + CHUNK])
+                    secrets.append(buffers.fetch())
         except (SystemExit, KeyboardInterrupt):
+            secrets.append(buffers.fetch())
             raise
         except BaseException as exc:
-            self._fatal_error(true_error(exc, self._sock), "Fatal write error on SSL protocol")
-        return 0
+            error = exc
+        finally:
+            if begun:
+                buffers.outgoing.write(begun)
+            if secrets:
+                super()._send(*secrets)
+        if error is not None:
+            self._fatal_error(error, FATAL)
 
-    def _retry_write(self) -> None:
-        """What a write waits for is here. It comes after the read, which has the first word."""
-        self._write_stalled = False
-        self._watch_write()
+    def _send_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._send(held)
 
-    def _watch_write(self) -> None:
-        try:
-            handle = self._loop._new_handle(self.on_writable, (), self._context)
-            self._loop._watches.watch_write(self._fd, handle)
-        except (OSError, ValueError) as exc:
-            self._fatal_error(exc, UNWATCHABLE)
+    def _not_sent(self, secret: bytes, exc: BaseException) -> None:
+        """*exc* came when *secret* was to be sent; if that is empty, when it was to be encrypted."""
+        if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+            secret = b"" if secret else self._buffers.fetch()  # what was given to the socket has left
+            if secret:
+                self._queue(secret)
+            raise exc
+        if secret:
+            super()._send(secret)  # meets it again, and deals with it
+        else:
+            self._fatal_error(exc, FATAL)
 
-    def on_writable(self) -> None:
-        """The kernel takes data again."""
-        if self._lost:
-            return
-        if self._read_stalled:
-            self._read_stalled = False
-            self._start_reading()
-            self._read_on()
-        backlog = self._backlog
-        for _ in repeat(None, RECORDS):
-            if not backlog or self._lost:
-                break
-            taken = self._give(self._next_chunk())
-            if not taken:
-                break
-            self._backlog_size -= taken
-            head = backlog.popleft()
-            if taken < len(head):
-                backlog.appendleft(memoryview(head)[taken:])
-        self._maybe_resume_protocol()  # may write, and so fill the backlog again
-        if self._lost:
-            return  # type: ignore[unreachable]
-        if (not backlog or self._write_stalled) and not self._read_stalled:
-            self._loop._watches.unwatch_write(self._fd)
-        if not backlog and self._closing and self._stage is None:
-            self._part()
-
-    def _next_chunk(self) -> Buffer:
-        """What to give to OpenSSL next: the oldest of the backlog, small ones joined."""
-        backlog = self._backlog
-        assert backlog
-        head = backlog[0]
-        if len(head) < RECORD and len(backlog) > 1:
-            # If the first was tried before, what comes of it begins with the same bytes: see d.
-            parts, size = [], 0
-            while backlog and size + len(backlog[0]) <= CHUNK:
-                part = backlog.popleft()
-                parts.append(part)
-                size += len(part)
-            head = b"".join(parts)
-            backlog.appendleft(head)
-        return head if len(head) <= CHUNK else memoryview(head)[:CHUNK]
+    def _takes_writes(self) -> bool:
+        return self._state == OPEN
 
     def can_write_eof(self) -> bool:
         """False: TLS has no half-closed connections."""
@@ -489,10 +530,18 @@ class SSLTransport(StreamTransport):
         raise NotImplementedError
 
     def _note_lost_write(self) -> None:
-        if self._lost >= LOST_WRITES_BEFORE_WARNING:
+        self._ignored = ignored = self._ignored + 1
+        if ignored >= LOST_WRITES_BEFORE_WARNING:
             logger.warning("SSL connection is closed")
-        if self._lost:
-            self._lost += 1
+
+    def _on_drained(self) -> None:
+        self._owed = 0
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        if self._state == DRAINING:
+            self._part()
+        elif self._state == PARTING and self._goodbye is not None:
+            self._lose(None)
 
     # -- ending ----------------------------------------------------------------------------------------------
 
@@ -502,20 +551,18 @@ class SSLTransport(StreamTransport):
         `connection_lost(None)` follows, or `connection_lost(TimeoutError)` if the peer does not answer in
         time. During the handshake this is `abort()`.
         """
-        if self._closing:
-            return
-        if self._stage is not None:
+        if self._state == SHAKING:
             self._force_close(None)
             return
-        if self._held is not None:
-            self._send_held()
-            if self._closing:
-                return  # type: ignore[unreachable]  # that failed: the end is on its way
-        self._closing = self._barred = True
+        self._send_held()
+        if self._state >= DRAINING:
+            return
+        self._state = DRAINING
+        self._settle_holding()
         self._loop._watches.rest_read(self._fd)
         if not self._backlog:
             self._part()
-        if not self._lost:
+        if self._state != LOST:
             self._clock = self._loop.call_later(
                 self._settings.shutdown_timeout, self._on_shutdown_timeout, context=self._context
             )
@@ -525,65 +572,83 @@ class SSLTransport(StreamTransport):
 
     def _part(self) -> None:
         """All is sent: say goodbye."""
-        self._stage = self._loop._new_handle(self._say_goodbye, (), self._context)
-        if self._said_goodbye:
-            self._say_goodbye()
+        self._state = PARTING
+        self._callback = self._on_farewell
+        if self._goodbye is not None:
+            self._say_goodbye(b"")
         else:
-            self._loop._ready.append(self._stage)  # not now: close() shall not call eof_received()
+            # Not now: close() shall not call eof_received().
+            self._loop.call_soon(self._say_goodbye, b"", context=self._context)
 
-    def _say_goodbye(self) -> None:
-        if self._lost:
+    def _on_farewell(self) -> None:
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
             return
-        if self._is_cut_off:
+        except OSError as exc:
+            self._fatal_error(exc, FATAL_READ)
+            return
+        if data:
+            self._say_goodbye(data)
+            return
+        self._hear_goodbye(CUT_OFF)
+        if self._state != LOST:
+            self._lose(None)
+
+    def _say_goodbye(self, data: bytes) -> None:
+        """Drop *data*, which the peer has sent; say goodbye, and see whether the peer has."""
+        if self._state == LOST:
+            return
+        if self._goodbye == CUT_OFF:
             self._lose(None)
             return
+        buffers = self._buffers
         error: BaseException | None = None
-        is_over = self._said_goodbye
+        is_over = self._goodbye is not None
         try:
+            buffers.feed(data)
             is_over = is_over or self._drop_incoming()
-            self._tls.shutdown()
+            self._face.unwrap()
             is_over = True
         except ssl.SSLWantReadError:
-            self._wait_for(POLLIN)
-            return
-        except ssl.SSLWantWriteError:
-            self._wait_for(POLLOUT)
-            return
+            pass
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            error = true_error(exc, self._sock)
+            error = exc
             is_over = is_over or isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        finally:
+            buffers.incoming.read()
+            farewell = buffers.fetch()
+            if farewell:
+                super()._send(farewell)
         if is_over:
-            self._hear_goodbye()
+            self._hear_goodbye(CLOSE_NOTIFY)
             error = None  # an answer that cannot be delivered any more is nobody's loss
-        elif getattr(error, "reason", None) == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
-            error = None  # it came since we looked
+        if self._state == LOST:
+            return
         if error is not None:
-            self._fatal_error(error, "Fatal error on SSL protocol")
-        elif not self._lost:
+            self._fatal_error(error, FATAL)
+        elif not is_over:
+            self._watch()
+        elif not self._backlog:
             self._lose(None)
 
     def _drop_incoming(self) -> bool:
         """Read what the peer sent before it knew that we leave. True if it has said goodbye itself."""
         try:
-            for _ in repeat(None, RECORDS):
-                if not self._decrypt(RECORD):
-                    return True
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass
-        return False
+            while self._decrypt(RECORD):
+                pass
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     def _lose(self, exc: BaseException | None) -> None:
-        self._end_waiting(exc)
-        super()._lose(exc)
-
-    def _end_waiting(self, exc: BaseException | None) -> None:
-        """The connection ends: stop the clock, and tell who waits for the handshake."""
         self._stop_clock()
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(exc or ConnectionAbortedError("closed during the TLS handshake"))
+        super()._lose(exc)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         if self._is_made:
@@ -591,7 +656,5 @@ class SSLTransport(StreamTransport):
         else:
             self._release()  # the protocol has never heard of it
 
-    def _release(self) -> None:
-        if self._stage is not None:
-            self._stage.cancel()  # it refers to us, as we to it
-        super()._release()
+    def _is_in_bulk(self) -> bool:
+        return self._read_size != CALM_READ_SIZE or not self._is_made  # what is no TLS may be long

@@ -1,18 +1,22 @@
 """`start_tls`: TLS on a connection that has been in use.
 
-Three things must not get lost. What the program wrote before is sent first, in the clear. What the
-peer has sent since is the beginning of its handshake, even if a `StreamReader` was quick enough to
-read it. And whoever holds the old transport can close the connection by it: it goes on owning the
-descriptor, and the new transport lives on top of it.
+Three things must not get lost. What the program wrote before is sent first, in the clear. What the peer has
+sent since is the beginning of its handshake, even if a `StreamReader` was quick enough to read it. And
+whoever holds the old transport acts on the connection by it: the new one takes over the socket, the backlog
+and the server's count; the old one is a shell from then on, which passes everything on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
+from asyncio.constants import _SendfileMode
 from typing import TYPE_CHECKING, Any
 
-from ..transports.stream import StreamTransport
-from .contexts import HAS_SSL, Settings, is_drivable, ssl
+from ..transports.base import LOST, SHAKING
+from ..transports.held import WatchedSocket
+from ..transports.stream import DATA_EXPECTED, StreamTransport
+from .contexts import HAS_SSL, Settings, ssl
 from .memory import over_transport
 from .transport import SSLTransport
 
@@ -51,11 +55,13 @@ async def start_tls(
     if transport.is_closing():
         raise ConnectionAbortedError(f"start_tls() needs an open connection: {transport!r} is closing")
     already_read = _already_read(protocol) if server_side else None
-    is_plain = type(transport) is StreamTransport and transport._loop is loop
-    if not is_plain or already_read or not is_drivable(sslcontext):
+    if type(transport) is not StreamTransport or transport._loop is not loop:
         return await over_transport(loop, transport, protocol, settings, already_read)  # type: ignore[arg-type]
     waiter = loop.create_future()
-    upgraded = UpgradedSSLTransport(transport, protocol, settings, waiter)  # type: ignore[arg-type]
+    upgraded = _take_over(transport, protocol, settings, waiter)
+    if already_read:
+        upgraded._unread = bytes(already_read)
+        already_read.clear()
     upgraded.begin()
     try:
         await waiter
@@ -72,71 +78,130 @@ def _already_read(protocol: asyncio.BaseProtocol) -> bytearray | None:
     return getattr(getattr(protocol, "_stream_reader", None), "_buffer", None)
 
 
+def _take_over(
+    old: StreamTransport, protocol: asyncio.BaseProtocol, settings: Settings, waiter: asyncio.Future[None]
+) -> UpgradedSSLTransport:
+    """The transport that goes on with the socket of *old*, which becomes a shell of it."""
+    loop, sock = old._loop, old._socket
+    upgraded = UpgradedSSLTransport(
+        loop, sock, protocol, settings, old._context, None, waiter, None, not old._is_shared
+    )
+    old._send_held()
+    shown = old._extra.get("socket")
+    if isinstance(shown, WatchedSocket):
+        shown._watch(upgraded)
+    upgraded._extra.update(old._extra, sslcontext=settings.context)
+    upgraded._server, old._server = old._server, None
+    # Out of the poller: what it reports in a turn must not be read before who awaits us has resumed.
+    loop._watches.unwatch_read(old._fd)
+    upgraded._backlog, upgraded._protocol_paused = old._backlog, old._protocol_paused
+    if upgraded._backlog:
+        loop._watches.watch_write(old._fd, loop._new_handle(upgraded.on_writable, (), old._context))
+    upgraded._replaced = weakref.ref(old)
+    old.__class__ = ReplacedTransport
+    old._backlog = old._callback = old._socket = None  # type: ignore[assignment]
+    old._protocol = upgraded
+    return upgraded
+
+
 class UpgradedSSLTransport(SSLTransport):
-    """TLS on a connection that was in use.
+    """TLS on a connection that was in use."""
 
-    To the transport beneath it is the protocol: it hears when the clear text is sent, and of the end.
-    """
+    __slots__ = ("_replaced",)
 
-    __slots__ = ("_beneath",)
-
-    def __init__(
-        self,
-        beneath: StreamTransport,
-        protocol: asyncio.BaseProtocol,
-        settings: Settings,
-        waiter: asyncio.Future[None],
-    ) -> None:
-        super().__init__(
-            beneath._loop, beneath._sock, protocol, settings, beneath._context, None, waiter, None
-        )
-        self._extra.update(beneath._extra)
-        self._beneath = beneath
-        self._is_made = True  # connection_made() came when the connection was in the clear
-        self._loop._watches.own(self._fd, beneath)
+    _replaced: weakref.ref[StreamTransport]  # the transport that had it before
 
     def begin(self) -> None:
         """Shake hands as soon as the clear text is sent."""
-        beneath = self._beneath
-        # Out of the poller: what it reports in a turn must not be read before who awaits us has resumed.
-        self._loop._watches.unwatch_read(self._fd)
-        beneath._paused = False
-        # Pausing and resuming the old transport still means this connection.
-        beneath._reader = self
-        beneath._protocol = self
-        self._protocol_paused = beneath._protocol_paused
+        self._is_made = True  # connection_made() came when the connection was in the clear
         self._start_handshake_clock()
-        if beneath._held is not None:
-            beneath._send_held()
-        # With water marks of 0 it calls pause_writing() if something is left, and resume_writing() when
-        # nothing is.
-        beneath.set_write_buffer_limits(0)
-        if not beneath._protocol_paused:
-            self.resume_writing()
-
-    def pause_writing(self) -> None:
-        """Clear text is left to be sent."""
-
-    def resume_writing(self) -> None:
-        """The clear text is sent."""
         self._maybe_resume_protocol()
-        # Not now: the transport beneath is about to take its writer from the fd table.
-        self._loop.call_soon(self._shake_hands, context=self._context)
+        if not self._backlog:
+            self._loop.call_soon(self._go_secret, context=self._context)
 
-    def _lose(self, exc: BaseException | None) -> None:
-        self._end_waiting(exc)
-        self._barred = True
-        self._lost = 1
-        self._beneath._force_close(exc)
+    def _on_drained(self) -> None:
+        super()._on_drained()
+        if self._state == SHAKING:
+            self._go_secret()
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The transport beneath is at its end, and closes the socket after this."""
-        if not self._lost:  # it was closed by somebody who holds it
-            self._end_waiting(exc)
-            self._drop_unsent()
-            self._closing = self._barred = True
-            self._lost = 1
-        self._call_connection_lost(exc)
+    def _go_secret(self) -> None:
+        data, self._unread = self._unread, b""
+        self._shake_hands(data)
 
-    def _give_back(self) -> None:
-        del self._beneath
+    def _release(self) -> None:
+        super()._release()
+        replaced = self._replaced()
+        if replaced is not None:  # it has ended as any other does
+            replaced.__class__ = StreamTransport
+            replaced._state = LOST
+            replaced._protocol = replaced._loop = None  # type: ignore[assignment]
+
+
+class ReplacedTransport(StreamTransport):
+    """What is left of a transport when TLS has taken its connection over, for those who hold it still.
+
+    What is written to it leaves in the clear, as under asyncio: the last words before the handshake.
+    """
+
+    __slots__ = ()
+
+    _start_tls_compatible = False
+    _sendfile_compatible = _SendfileMode.UNSUPPORTED
+
+    _protocol: SSLTransport
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._protocol!r}>"
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._protocol.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol.set_protocol(protocol)
+
+    def is_reading(self) -> bool:
+        return self._protocol.is_reading()
+
+    def pause_reading(self) -> None:
+        self._protocol.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._protocol.resume_reading()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
+        if not data:
+            return
+        if self._protocol.is_closing():
+            self._note_lost_write()
+        else:
+            self._protocol._send_held()
+            StreamTransport._send(self._protocol, data)
+
+    def write_eof(self) -> None:
+        self._protocol.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return self._protocol.can_write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        return self._protocol.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._protocol.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._protocol.set_write_buffer_limits(high, low)
+
+    def is_closing(self) -> bool:
+        return self._protocol.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close()
+
+    def abort(self) -> None:
+        self._protocol.abort()
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        self._protocol._force_close(exc)

@@ -1,22 +1,11 @@
-"""Which contexts OpenSSL may be driven with directly, and what that leaves of the socket."""
+"""What programs pass as ssl, and the buffers through which a loop's connections talk to OpenSSL."""
 
-import socket
 import ssl
 
 import pytest
 
-from loopkit.tls.contexts import Settings, check_context, is_drivable, open_connection, true_error
-from tests.support.net import reset, tcp_pair
+from loopkit.tls.contexts import Settings, check_context, open_connection, worker
 from tests.support.tls import NAME, client_context
-
-
-class Overriding(ssl.SSLContext):
-    def wrap_bio(self, *args, **kwargs):
-        return super().wrap_bio(*args, **kwargs)
-
-
-class Renamed(ssl.SSLContext):
-    """A subclass that leaves connections alone, as libraries have it that add options."""
 
 
 def settings(**options):
@@ -30,47 +19,43 @@ def settings(**options):
     return Settings(**{**defaults, **options})
 
 
-@pytest.mark.parametrize("kind", [ssl.SSLContext, Renamed])
-def test_a_context_that_leaves_connections_to_ssl_is_driven(kind):
-    assert is_drivable(kind(ssl.PROTOCOL_TLS_CLIENT))
+class Loop:
+    _tls = None
+
+
+def test_all_connections_of_a_loop_share_one_pair_of_buffers():
+    loop, other = Loop(), Loop()
+    first, face = open_connection(loop, settings())
+    second, _ = open_connection(loop, settings())
+    third, _ = open_connection(other, settings())
+    assert first is second is loop._tls
+    assert third is other._tls is not first
+    assert isinstance(face, ssl.SSLObject)
+    assert face.server_hostname == NAME
+    with pytest.raises(ssl.SSLWantReadError):
+        face.do_handshake()
+    assert first.fetch().startswith(b"\x16")  # a handshake record
 
 
 def test_a_context_that_makes_its_own_connections_is_asked():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    assert not is_drivable(Overriding(ssl.PROTOCOL_TLS_CLIENT))
-    context.sslobject_class = type("Verifying", (ssl.SSLObject,), {})
-    assert not is_drivable(context)
+    class Verifying(ssl.SSLObject):
+        pass
 
-
-def test_a_method_replaced_on_one_context_counts():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    stock = context.wrap_bio
-    context.wrap_bio = lambda *args, **kwargs: stock(*args, **kwargs)
-    assert not is_drivable(context)
-
-
-def test_a_replaced_class_of_contexts_is_told_from_the_stock_one(monkeypatch):
-    """As truststore does: `ssl.SSLContext` is then the class that overrides."""
-    monkeypatch.setattr(ssl, "SSLContext", Overriding)
-    assert not is_drivable(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-
-
-def test_the_socket_stays_what_it_was():
-    with tcp_pair() as (ours, theirs):
-        number = ours.fileno()
-        face, connection = open_connection(ours, settings())
-        assert ours.fileno() == number
-        assert isinstance(face, ssl.SSLObject)
-        assert face.server_hostname == connection.server_hostname == NAME
-        with pytest.raises(ssl.SSLWantReadError):
-            connection.do_handshake()
-        assert theirs.recv(1) == b"\x16"  # a handshake record
+    context = client_context()
+    _, face = open_connection(Loop(), settings(context=context))
+    assert worker(face) is face._sslobj
+    context.sslobject_class = Verifying
+    _, face = open_connection(Loop(), settings(context=context))
+    assert worker(face) is face
+    stock, asked = context.wrap_bio, []
+    context.wrap_bio = lambda *args, **kwargs: asked.append(kwargs) or stock(*args, **kwargs)
+    open_connection(Loop(), settings(context=context))
+    assert asked == [{"server_side": False, "server_hostname": NAME}]
 
 
 def test_an_international_name_is_encoded():
-    with tcp_pair() as (ours, _):
-        _, connection = open_connection(ours, settings(server_hostname="bücher.test"))
-        assert connection.server_hostname == "xn--bcher-kva.test"
+    _, face = open_connection(Loop(), settings(server_hostname="bücher.test"))
+    assert face.server_hostname == "xn--bcher-kva.test"
 
 
 def test_a_server_has_no_name_to_check():
@@ -95,17 +80,3 @@ def test_the_default_context_verifies():
 def test_what_is_no_context_is_refused(thing):
     with pytest.raises(TypeError, match="ssl argument must be an SSLContext or None, got"):
         check_context(thing)
-
-
-def test_a_reset_is_told_from_the_end_of_the_stream():
-    """Python 3.11 and 3.12 raise the same for both."""
-    error = ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
-    error.reason = None
-    with tcp_pair() as (ours, theirs):
-        theirs.shutdown(socket.SHUT_WR)
-        assert ours.recv(1) == b""
-        assert true_error(error, ours) is error
-        reset(theirs)
-        with pytest.raises(ConnectionError):
-            ours.send(b"x")
-        assert isinstance(true_error(error, ours), ConnectionResetError)

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import socket
+import ssl
 import sys
 import tracemalloc
 
 import pytest
 
-from loopkit.tls.transport import CHUNK, RECORD, SSLTransport
 from loopkit.tls.upgrade import UpgradedSSLTransport
 from tests.support.leaks import open_descriptors
 from tests.support.net import blocking, connect, reset, unix_pair
@@ -92,10 +93,10 @@ async def test_an_echo_asks_the_poller_nothing():
         server.transport.write(b"warm")
         await server.received(4)
         tables, calls = asyncio.get_running_loop()._watches, []
-        arm, settle = tables._arm, tables._settle
+        arm, settle = tables._arm, tables.settle
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(tables), "_arm", lambda self, *args: (calls.append(args), arm(*args)))
-            patch.setattr(type(tables), "_settle", lambda self, *args: (calls.append(args), settle(*args)))
+            patch.setattr(type(tables), "settle", lambda self, *args: (calls.append(args), settle(*args)))
             for count in range(1, 6):
                 server.transport.write(b"echo")
                 await server.received(4 + 4 * count)
@@ -103,49 +104,61 @@ async def test_an_echo_asks_the_poller_nothing():
         assert client.data.endswith(b"echo")
 
 
-async def test_small_parts_of_the_backlog_are_joined():
+async def test_a_large_write_leaves_the_loops_buffers_small():
     async with pair() as (client, server):
-        transport = client.transport
-        server.transport.pause_reading()
-        while not transport.get_write_buffer_size():
-            transport.write(b"x" * CHUNK)
-        for _ in range(100):
-            transport.write(b"small")
-        parts = len(transport._backlog)
-        assert parts > 100
-        transport._backlog.rotate(100)  # the small ones first: only their lengths matter here
-        chunk = transport._next_chunk()
-        assert len(transport._backlog) < parts - 90
-        assert 500 <= len(chunk) <= CHUNK
+        data = bytes(range(256)) * 40_000
+        client.transport.write(data)
+        buffers = asyncio.get_running_loop()._tls
+        assert not buffers.outgoing.pending
+        assert not buffers.incoming.pending
+        assert sys.getsizeof(buffers.fetch()) < 100
+        assert await server.received(len(data)) == data
 
 
-async def test_a_chunk_is_never_larger_than_what_is_taken_at_a_time():
-    async with pair() as (client, server):
-        transport = client.transport
-        server.transport.pause_reading()
-        transport.write(b"x" * 20_000_000)
-        size = transport.get_write_buffer_size()
-        assert size > CHUNK
-        assert len(transport._next_chunk()) == CHUNK
-        assert transport.get_write_buffer_size() == size
+async def test_many_small_records_reach_the_protocol_joined():
+    """Each is a call of the protocol otherwise, five times what asyncio needs."""
 
+    class Counting(Recorder):
+        calls = 0
 
-async def test_unix_sockets_are_not_corked():
+        def data_received(self, data):
+            self.calls += 1
+            super().data_received(data)
+
+    protocols = []
+
+    def factory():
+        protocols.append(Counting())
+        return protocols[-1]
+
     loop = asyncio.get_running_loop()
-    with unix_pair() as (ours, theirs):
-        theirs.setblocking(False)
-        (left, client), (right, server) = await asyncio.gather(
-            loop.create_connection(Recorder, sock=ours, ssl=client_context(), server_hostname=NAME),
-            loop.connect_accepted_socket(Recorder, theirs, ssl=server_context()),
-        )
-        message = b"x" * (5 * RECORD)
-        left.write(message)
-        assert await server.received(len(message)) == message
-        assert type(left) is type(right) is SSLTransport
-        assert not left._is_tcp
-        left.close()
-        await server.lost()
-        await client.lost()
+    async with await loop.create_server(factory, "127.0.0.1", 0, ssl=server_context()) as listener:
+        address = listener.sockets[0].getsockname()
+
+        def send():
+            with connect(address) as sock:
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = client_context().wrap_bio(incoming, outgoing, server_hostname=NAME)
+                while True:
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        sock.sendall(outgoing.read())
+                        incoming.write(sock.recv(65536))
+                sock.sendall(outgoing.read())
+                for number in range(3000):
+                    tls.write(b"%4d" % number)
+                sock.sendall(outgoing.read())
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(65536):
+                    pass
+
+        await blocking(send)
+        [protocol] = protocols
+        await protocol.lost()
+        assert protocol.data == b"".join(b"%4d" % number for number in range(3000))
+        assert protocol.calls < 30
 
 
 async def test_a_failed_handshake_is_reported_in_debug_mode_only(reports):
@@ -184,7 +197,7 @@ async def test_a_protocol_may_change_its_kind_in_the_middle_of_a_record():
         client.transport.set_protocol(client)
 
 
-async def test_start_tls_gives_a_transport_on_top_of_the_old_one():
+async def test_start_tls_leaves_a_shell_of_the_old_transport():
     loop = asyncio.get_running_loop()
     with unix_pair() as (ours, theirs):
         theirs.setblocking(False)
@@ -195,13 +208,19 @@ async def test_start_tls_gives_a_transport_on_top_of_the_old_one():
             loop.start_tls(right, server, server_context(), server_side=True),
         )
         assert type(secure) is UpgradedSSLTransport
-        assert loop._watches.owner(ours.fileno()) is left
+        assert loop._watches.owner(ours.fileno()) is secure
+        assert repr(left) == f"<ReplacedTransport {secure!r}>"
         assert "SSLTransport" in repr(secure)
         secure.close()
         assert await server.lost() is None
         assert await client.lost() is None
         assert "closed" in repr(secure)
         assert "closed" in repr(left)
+        assert left.is_closing()
+        left.close()
+        left.abort()
+        left.pause_reading()
+        left.write(b"x")
 
 
 async def test_a_client_that_resets_in_the_handshake_leaves_nothing(reports):
