@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from loopkit.bench.loops import Contestant
     from loopkit.bench.measure import Settings
     from loopkit.bench.results import Report
-    from loopkit.bench.scenario import Scenario
+    from loopkit.bench.scenarios import Scenario
 
 USAGE = """\
 loopkit bench compare OLD.json NEW.json
@@ -81,13 +81,14 @@ def repeat(old: Report, options: argparse.Namespace) -> Report:
     names = list(dict.fromkeys(row.loop for scenario in old.scenarios for row in scenario.rows))
     if not known or not names:
         raise ValueError(f"{options.old} holds no scenario that this loopkit measures")
-    chosen, skipped = scenarios.available(scenarios.choose(known))
     contestants, notes = loops.choose(names, [])
-    for note in [*skipped, *notes]:
+    for note in notes:
         print(note, file=sys.stderr)
     rounds = options.rounds or int(old.about.get("rounds", "5"))
     heap = "warm" if options.warm else old.about.get("heap", "cold")
-    return run(chosen, contestants, Settings(rounds, 0.5 if options.quick else 1.0, heap), options)
+    return run(
+        scenarios.choose(known), contestants, Settings(rounds, 0.5 if options.quick else 1.0, heap), options
+    )
 
 
 def compare_versions(options: argparse.Namespace) -> int:
@@ -96,9 +97,7 @@ def compare_versions(options: argparse.Namespace) -> int:
     from loopkit.bench.measure import Settings
     from loopkit.bench.report import versions
 
-    chosen, skipped = scenarios.available(scenarios.choose(options.rest or ["echo"]))
-    for note in skipped:
-        print(note, file=sys.stderr)
+    chosen = scenarios.choose(options.rest or ["echo"])
     here = str(Path(__file__).parents[2])
     contestants = [loops.in_folder(options.old, options.old), loops.in_folder(here, NOW)]
     heap = "warm" if options.warm else "cold"

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..loop import Loop
-    from ..watches import Poll
 
 __all__ = ["Histogram", "Metrics", "metrics", "openmetrics"]
 
@@ -195,12 +194,7 @@ class Meter:
             nonlocal awake
             awake = clock()
 
-        def wrap(new: Poll) -> Poll:
-            nonlocal poll
-            poll = new
-            return metered
-
-        tables.wrap_poll(wrap)
+        tables.poll = metered
         self.polled, self.awaken = polled, awaken
 
     def _measure_timers(self) -> None:
@@ -263,7 +257,7 @@ class Meter:
             events=events,
             ready=len(loop._ready),
             timers=len(loop._timers.heap),
-            watches=sum(entry.armed != 0 for entry in loop._watches.entries.values()),
+            watches=len(loop._watches.armed),
             lateness=self.lateness.histogram(busy),
             stretches=self.stretches.histogram(busy),
         )

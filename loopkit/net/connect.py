@@ -9,9 +9,9 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..descriptors import ensure_no_transport
 from ..transports.base import name_of
 from ..transports.stream import StreamTransport
+from ..watches import ensure_no_transport
 from . import addresses, sockets
 from .attempts import connect_any
 
@@ -211,13 +211,14 @@ async def connected(
                 context,
                 peername,
                 waiter=waiter,
+                is_ours=own,
                 server_side=server_side,
                 server_hostname=server_hostname,
                 handshake_timeout=handshake_timeout,
                 shutdown_timeout=shutdown_timeout,
             )
         else:
-            transport = StreamTransport(loop, sock, protocol, context, peername)
+            transport = StreamTransport(loop, sock, protocol, context, peername, is_ours=own)
             loop.call_soon(protocol.connection_made, transport, context=context)
             loop.call_soon(transport._begin, waiter, context=context)
     except BaseException:

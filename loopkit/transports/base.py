@@ -8,6 +8,16 @@ through the ready queue. `close()` sends what is buffered first, `abort()` does 
 hears nothing but `connection_lost`. Everything a protocol hears is called in one context, a copy of the one
 the connection was made in.
 
+Where a transport is in its life is one number, which only grows:
+
+    SHAKING    TLS: the handshake is not over
+    OPEN       reading and writing
+    DRAINING   close() was called: what is buffered leaves, nothing more is read
+    PARTING    TLS: goodbye is said, the peer's is awaited
+    LOST       connection_lost() is on its way, or was called
+
+`_lose` is the only way into the last; the backlog, when it is empty, moves on a transport that is draining.
+
 A transport is its own entry among the fd table's readers: it has what the turn looks at in a handle, and an
 idle connection needs no second object to be called by.
 """
@@ -28,6 +38,8 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
 
+SHAKING, OPEN, DRAINING, PARTING, LOST = range(5)
+
 #: Writes to a lost connection are ignored; from this many on, a warning says so each time (asyncio's number).
 LOST_WRITES_BEFORE_WARNING = 5
 
@@ -40,39 +52,38 @@ class SocketTransport(asyncio.BaseTransport):
         "__weakref__",
         "_args",  # with _callback and _context what the turn looks at: none
         "_callback",  # what the turn calls when the socket is readable
-        "_closing",  # no more reading; the end is scheduled, or waits for the buffer to drain
         "_context",  # what the protocol's methods run in
         "_fd",
         "_known",  # the peer's name; once anybody has asked for extra information, all of it, as a dict
         "_loop",
-        "_lost",  # connection_lost is scheduled (1), and how often was written since
         "_paused",  # pause_reading() was called
         "_protocol",
         "_protocol_paused",  # pause_writing() was called on it
         "_server",
-        "_sock",
+        "_socket",
+        "_state",  # SHAKING to LOST
     )
 
     _loop: Loop
-    _sock: socket.socket
+    _socket: socket.socket
     _protocol: Any
     _context: Context
     _callback: Callable[[], None] | None
 
-    #: Who is called instead when the socket is readable: the TLS that was put on it.
-    _reader: SocketTransport | None = None
+    #: How often was written since the connection was lost.
+    _ignored = 0
 
     def __init__(
         self, loop: Loop, sock: socket.socket, context: Context, peername: Any, server: Server | None
     ) -> None:
         self._loop = loop
-        self._sock = sock
+        self._socket = sock
         self._fd = fd = sock.fileno()
         self._context = context
         self._known = peername
         self._server = server
-        self._closing = self._paused = self._protocol_paused = False
-        self._lost = 0
+        self._paused = self._protocol_paused = False
+        self._state = OPEN
         self._args = ()
         loop._watches.own(fd, self)
         if server is not None:
@@ -90,26 +101,29 @@ class SocketTransport(asyncio.BaseTransport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """``socket`` (an `asyncio.trsock.TransportSocket`), ``sockname``, ``peername``, or *default*."""
         extra = self._extra
-        if name not in extra and self._sock is not None:
+        if name not in extra and self._socket is not None:
             if name == "sockname":
-                extra[name] = name_of(self._sock.getsockname)
+                extra[name] = name_of(self._socket.getsockname)
             elif name == "socket":
-                extra[name] = TransportSocket(self._sock)
+                extra[name] = self._shown_socket()
         return extra.get(name, default)
+
+    def _shown_socket(self) -> TransportSocket:
+        return TransportSocket(self._socket)
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
-        if self._sock is None:
+        if self._socket is None:
             info.append("closed")  # type: ignore[unreachable]  # given back: see _release
-        elif self._closing:
+        elif self.is_closing():
             info.append("closing")
         info.append(f"fd={self._fd}")
         loop = self._loop
         if loop is not None and not loop.is_closed():  # type: ignore[redundant-expr]
             tables = loop._watches
-            is_read = tables.reader(self._fd) is (self._reader or self)
+            is_read = tables.readers.get(self._fd) is self
             info.append("read=polling" if is_read else "read=idle")
-            state = "polling" if tables.writer(self._fd) is not None else "idle"
+            state = "polling" if self._fd in tables.writers else "idle"
             info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
         return f"<{' '.join(info)}>"
 
@@ -124,7 +138,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def is_reading(self) -> bool:
         """True unless closing or paused."""
-        return not self._closing and not self._paused
+        return self._state < DRAINING and not self._paused
 
     def pause_reading(self) -> None:
         """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""
@@ -139,7 +153,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`. Idempotent."""
-        if self._closing or not self._paused:
+        if self._state >= DRAINING or not self._paused:
             return
         self._paused = False
         self._start_reading()
@@ -148,10 +162,13 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _start_reading(self) -> None:
         if self.is_reading():
-            self._loop._watches.watch_read(self._fd, self._reader or self)
+            self._loop._watches.watch_read(self._fd, self)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """connection_made() has been called: read from now on, and resume who waits for the connection."""
+        # The descriptor may be among what the poll has found, armed by its former user: data must not
+        # come before who awaits us has resumed.
+        self._loop._watches.stale.add(self._fd)
         try:
             self._start_reading()
         except (OSError, ValueError) as exc:  # the poller cannot watch it
@@ -168,7 +185,7 @@ class SocketTransport(asyncio.BaseTransport):
 
     def is_closing(self) -> bool:
         """True once `close()` or `abort()` was called, or the connection was lost."""
-        return self._closing
+        return self._state >= DRAINING
 
     def abort(self) -> None:
         """Close at once: unsent data is lost. The protocol's `connection_lost(None)` follows."""
@@ -186,10 +203,9 @@ class SocketTransport(asyncio.BaseTransport):
         self._force_close(exc)
 
     def _force_close(self, exc: BaseException | None) -> None:
-        if self._lost:
+        if self._state == LOST:
             return
         self._drop_unsent()
-        self._closing = True
         self._lose(exc)
 
     def _drop_unsent(self) -> None:
@@ -197,8 +213,8 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _lose(self, exc: BaseException | None) -> None:
         """No more events; `connection_lost(exc)` is on its way."""
-        self._lost = 1
-        self._loop._watches.forget(self._fd, self)
+        self._state = LOST
+        self._loop._watches.forget(self._fd)
         self._loop.call_soon(self._call_connection_lost, exc, context=self._context)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
@@ -212,31 +228,24 @@ class SocketTransport(asyncio.BaseTransport):
         self.get_extra_info("sockname")
         self._give_back()
         self._callback = None  # it refers to us, as we to it
-        if self._reader is not None:
-            self._reader = None
-        self._sock = self._protocol = self._loop = None  # type: ignore[assignment]
+        self._socket = self._protocol = self._loop = None  # type: ignore[assignment]
         server, self._server = self._server, None
         if server is not None:
             server._detach(self)
 
-    def _lose_number(self, exc: OSError) -> None:
-        """Somebody has closed our descriptor, and the number means another file now: see watches.py."""
-        self._sock.detach()  # to close it, or to write what is held, would hit that file
-        self._fatal_error(exc)
-
     def _give_back(self) -> None:
         """Close the descriptor, that nobody waits for any more."""
         self._loop._watches.disown(self._fd, self)
-        self._sock.close()
+        self._socket.close()
 
     def _note_lost_write(self) -> None:
-        if self._lost >= LOST_WRITES_BEFORE_WARNING:
+        self._ignored = ignored = self._ignored + 1
+        if ignored >= LOST_WRITES_BEFORE_WARNING:
             logger.warning("socket.send() raised exception.")
-        self._lost += 1
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         # Nobody refers to it: it waits for nothing, or its loop was closed. The program forgot to close it.
-        sock: socket.socket | None = getattr(self, "_sock", None)
+        sock: socket.socket | None = getattr(self, "_socket", None)
         if sock is not None and sock.fileno() != -1:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
             self._give_back()

@@ -26,7 +26,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .base import SocketTransport, name_of
+from .base import DRAINING, LOST, SocketTransport, name_of
 from .flow import KIB, WriteFlow
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         if single:
             self._single = single - 1
         for count in range(1 if single else BURST):
-            if self._closing or self._paused:
+            if not self.is_reading():
                 return
             try:
-                data, address = self._sock.recvfrom(self.max_size)
+                data, address = self._socket.recvfrom(self.max_size)
             except (BlockingIOError, InterruptedError):
                 if count == 1:
                     self._single = SINGLES
@@ -133,10 +133,10 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
             and type(data) is bytes
             and data
             and not self._backlog
-            and not self._lost
+            and self._state != LOST
         ):
             try:
-                self._sock.sendto(data, addr)
+                self._socket.sendto(data, addr)
             except (BlockingIOError, InterruptedError):
                 self._queue(data, addr)
             except OSError as exc:
@@ -150,7 +150,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
-        if self._lost:
+        if self._state == LOST:
             self._note_lost_write()
         elif addr is not None and self._is_name(addr):
             self._look_up(addr).append(bytes(data))
@@ -172,9 +172,9 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         try:
             # A peer without a name (the other end of a socketpair) can only be reached without an address.
             if self._connected and (addr is None or self._extra["peername"]):
-                self._sock.send(data)
+                self._socket.send(data)
             else:
-                self._sock.sendto(data, addr)
+                self._socket.sendto(data, addr)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as exc:
@@ -211,10 +211,10 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
                 backlog.appendleft(datagram)
                 self._backlog_size += len(data) + HEADER_SIZE
                 break
-        if self._lost:
+        if self._state == LOST:
             return
         self._maybe_resume_protocol()  # may send, and so fill the backlog again
-        if not backlog and not self._lost:
+        if not backlog and self._state != LOST:
             self._loop._watches.unwatch_write(self._fd)
             self._end_if_drained()
 
@@ -226,7 +226,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
 
     def _is_name(self, addr: Any) -> bool:
         """Whether the kernel's `sendto` would have to ask the resolver for *addr*."""
-        if self._connected or self._sock.family not in INTERNET:
+        if self._connected or self._socket.family not in INTERNET:
             return False
         if not isinstance(addr, tuple) or len(addr) < 2 or not isinstance(addr[1], int):
             return False  # the socket will say what is wrong with it
@@ -244,7 +244,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
         if addr not in self._unresolved:
             self._unresolved[addr] = []
             lookup = self._loop.create_task(
-                self._loop.getaddrinfo(addr[0], addr[1], family=self._sock.family, type=socket.SOCK_DGRAM)
+                self._loop.getaddrinfo(addr[0], addr[1], family=self._socket.family, type=socket.SOCK_DGRAM)
             )
             lookup.add_done_callback(partial(self._on_resolved, addr), context=self._context)
         return self._unresolved[addr]
@@ -252,7 +252,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
     def _on_resolved(self, addr: Any, lookup: asyncio.Task[list[tuple[Any, ...]]]) -> None:
         waiting = self._unresolved.pop(addr, ())
         error = None if lookup.cancelled() else lookup.exception()
-        if self._lost:
+        if self._state == LOST:
             return
         self._backlog_size -= sum(len(data) + HEADER_SIZE for data in waiting)
         try:
@@ -267,7 +267,7 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
                         data, (*found[:2], *(addr[2:] or found[2:]))
                     )  # flow and scope as the program said
         finally:
-            if not self._lost:
+            if self._state != LOST:
                 self._maybe_resume_protocol()
                 self._end_if_drained()
 
@@ -275,14 +275,14 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
 
     def close(self) -> None:
         """Receive no more, send what waits, then close; `connection_lost(None)` follows. Idempotent."""
-        if self._closing:
+        if self._state >= DRAINING:
             return
-        self._closing = True
+        self._state = DRAINING
         self._loop._watches.unwatch_read(self._fd)
         self._end_if_drained()
 
     def _end_if_drained(self) -> None:
-        if self._closing and not self._lost and not self._backlog and not self._unresolved:
+        if self._state == DRAINING and not self._backlog and not self._unresolved:
             self._lose(None)
 
     def _drop_unsent(self) -> None:

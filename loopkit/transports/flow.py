@@ -2,13 +2,21 @@
 
 A protocol is paused when more than `high` bytes are waiting to be sent, and resumed when no more than `low`
 are. Errors in its `pause_writing` and `resume_writing` are reported and change nothing else.
+
+Both are called in the connection's context, from wherever something was written: a task, another
+connection's callback, a held write that leaves. If that context is the one we are in, nothing is to be done;
+if we came from it into another (a task that was started eagerly), it cannot be entered again, and a copy is.
 """
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
     from ..loop import Loop
 
 KIB = 1024
@@ -37,6 +45,7 @@ class WriteFlow:
 
     __slots__ = ()
 
+    _context: Context
     _loop: Loop
     _protocol: Any
     _limits = DEFAULT_LIMITS  # where nobody sets others
@@ -70,7 +79,7 @@ class WriteFlow:
 
     def _tell(self, method: str) -> None:
         try:
-            getattr(self._protocol, method)()
+            call_in(self._context, getattr(self._protocol, method))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -82,3 +91,16 @@ class WriteFlow:
                     "protocol": self._protocol,
                 }
             )
+
+
+def call_in(context: Context, function: Callable[[], object]) -> None:
+    """Call *function* in *context*, whichever we are in."""
+    try:
+        context.run(int)
+    except RuntimeError:  # it has been entered, by us or by who called us
+        now = copy_context()
+        if len(now) == len(context) and all(now.get(var, now) is value for var, value in context.items()):
+            function()
+            return
+        context = context.copy()
+    context.run(function)

@@ -22,15 +22,14 @@ import select
 import stat
 import warnings
 from asyncio.log import logger
-from collections import deque
 from contextvars import copy_context
-from itertools import islice
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
 from os import fstat, read, write, writev
 from typing import TYPE_CHECKING, Any
 
-from .base import LOST_WRITES_BEFORE_WARNING
+from .backlog import Backlog, Buffer
+from .base import DRAINING, LOST, LOST_WRITES_BEFORE_WARNING, OPEN
 from .flow import KIB, WriteFlow
 
 if TYPE_CHECKING:
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 
 #: Bytes asked of one read.
 READ_SIZE = 64 * KIB
-
-#: How many buffers one writev takes (Linux: IOV_MAX is 1024).
-IOV_MAX = 1024
 
 #: Not everywhere; the hang-up of a whole pipe is always reported.
 POLLRDHUP = getattr(select, "POLLRDHUP", 0)
@@ -54,14 +50,13 @@ class PipeTransport(asyncio.BaseTransport):
     __slots__ = (
         "__dict__",  # programs hang things on transports, and replace methods of theirs
         "__weakref__",
-        "_closing",
         "_context",  # what the protocol's methods run in
         "_fileno",
         "_loop",
-        "_lost",  # connection_lost is scheduled
         "_pipe",
         "_protocol",
         "_reader",  # the handle called when the pipe is readable, or hung up
+        "_state",  # OPEN, DRAINING or LOST: see base.py
     )
 
     _extra: dict[str, Any]
@@ -73,7 +68,7 @@ class PipeTransport(asyncio.BaseTransport):
         self._fileno: int = pipe.fileno()
         self._protocol: Any = protocol
         self._context = copy_context()
-        self._closing = self._lost = False
+        self._state = OPEN
         self._reader = loop._new_handle(self.on_readable, (), self._context)
 
     def on_readable(self) -> None:
@@ -89,20 +84,19 @@ class PipeTransport(asyncio.BaseTransport):
 
     def is_closing(self) -> bool:
         """True once it is closed, or about to be."""
-        return self._closing
+        return self._state >= DRAINING
 
-    def _describe(self, direction: str) -> list[str]:
+    def _describe(self, watchers: str) -> list[str]:
         info = [type(self).__name__]
         if self._pipe is None:
             return [*info, "closed", f"fd={self._fileno}"]
-        if self._closing:
+        if self.is_closing():
             info.append("closing")
         info.append(f"fd={self._fileno}")
         if self._loop.is_closed():
             info.append("open")
         else:
-            watcher = getattr(self._loop._watches, direction)(self._fileno)
-            info.append("idle" if watcher is None else "polling")
+            info.append("polling" if self._fileno in getattr(self._loop._watches, watchers) else "idle")
         return info
 
     def _begin(self, waiter: asyncio.Future[None]) -> None:
@@ -136,16 +130,16 @@ class PipeTransport(asyncio.BaseTransport):
 
     def _lose(self, exc: BaseException | None) -> None:
         """No more events; `connection_lost(exc)` is on its way."""
-        if self._lost:
+        if self._state == LOST:
             return
-        self._closing = self._lost = True
+        self._state = LOST
         self._stop()
         self._loop.call_soon(self._call_connection_lost, exc, context=self._context)
 
     def _stop(self) -> None:
         """Watch the pipe no longer. What the other direction watches is not ours to remove."""
         tables = self._loop._watches
-        if tables.reader(self._fileno) is self._reader:
+        if tables.readers.get(self._fileno) is self._reader:
             tables.unwatch_read(self._fileno)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
@@ -153,7 +147,7 @@ class PipeTransport(asyncio.BaseTransport):
             self._protocol.connection_lost(exc)
         finally:
             tables = self._loop._watches
-            if tables.reader(self._fileno) is None and tables.writer(self._fileno) is None:
+            if self._fileno not in tables.readers and self._fileno not in tables.writers:
                 tables.forget(self._fileno)  # it may be armed still: see rest_read
             self._pipe.close()
             self._reader.cancel()  # it refers to us, as we to it
@@ -178,11 +172,11 @@ class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
         self._paused = False
 
     def __repr__(self) -> str:
-        return f"<{' '.join(self._describe('reader'))}>"
+        return f"<{' '.join(self._describe('readers'))}>"
 
     def is_reading(self) -> bool:
         """True unless closing or paused."""
-        return not self._paused and not self._closing
+        return not self._paused and self._state < DRAINING
 
     def pause_reading(self) -> None:
         """Call the protocol's `data_received` no more until `resume_reading`. Idempotent."""
@@ -195,7 +189,7 @@ class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`. Idempotent."""
-        if self._closing or not self._paused:
+        if self._state >= DRAINING or not self._paused:
             return
         self._paused = False
         self._start()
@@ -228,16 +222,14 @@ class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
 
     def close(self) -> None:
         """Stop reading; `connection_lost(None)` follows. Idempotent."""
-        if not self._closing:
-            self._lose(None)
+        self._lose(None)
 
 
 class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
     """The writing end of a pipe. It ends when the reading end is closed, not only when a write fails."""
 
     __slots__ = (
-        "_backlog",  # what the pipe did not take yet, oldest first
-        "_backlog_size",  # its bytes
+        "_backlog",  # what the pipe did not take yet
         "_ignored",  # writes since the pipe was lost or closed
         "_protocol_paused",  # pause_writing() was called on it
         "_writer",  # the handle called when the pipe takes data again
@@ -246,19 +238,19 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
     def __init__(self, loop: Loop, pipe: Any, protocol: asyncio.BaseProtocol) -> None:
         super().__init__(loop, pipe, protocol)
         self._protocol_paused = False
-        self._backlog: deque[bytes | memoryview] = deque()
-        self._backlog_size = self._ignored = 0
+        self._backlog = Backlog()
+        self._ignored = 0
         self._writer = loop._new_handle(self.on_writable, (), self._context)
 
     def __repr__(self) -> str:
-        info = self._describe("writer")
+        info = self._describe("writers")
         if self._pipe is not None and info[-1] != "open":
-            info.append(f"bufsize={self._backlog_size}")
+            info.append(f"bufsize={self._backlog.size}")
         return f"<{' '.join(info)}>"
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the pipe did not take yet."""
-        return self._backlog_size
+        return self._backlog.size
 
     # -- the reader's end ------------------------------------------------------------------------------------
 
@@ -266,7 +258,7 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
         # A device is readable when somebody types: that says nothing about its other side.
         tables = self._loop._watches
         is_device = stat.S_ISCHR(fstat(self._fileno).st_mode)
-        if not is_device and not self._closing and tables.reader(self._fileno) is None:
+        if not is_device and self._state < DRAINING and self._fileno not in tables.readers:
             tables.watch_read(self._fileno, self._reader)
 
     def on_readable(self) -> None:
@@ -292,7 +284,7 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
             raise AssertionError(repr(data))
         if not data:
             return
-        if self._closing:
+        if self._state >= DRAINING:
             if self._ignored >= LOST_WRITES_BEFORE_WARNING:
                 logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
             self._ignored += 1
@@ -320,16 +312,15 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
             return
         self._queue(rest if type(data) is bytes else bytes(rest))
 
-    def _queue(self, data: bytes | memoryview) -> None:
-        self._backlog.append(data)
-        self._backlog_size += len(data)
+    def _queue(self, data: Buffer) -> None:
+        self._backlog.put(data)
         self._maybe_pause_protocol()
 
     def on_writable(self) -> None:
         """The pipe takes data again."""
         backlog = self._backlog
         try:
-            sent = writev(self._fileno, list(islice(backlog, IOV_MAX)))
+            sent = writev(self._fileno, list(backlog.pieces()))
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -338,18 +329,12 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
             self._ignored += 1
             self._fatal_error(exc, "Fatal write error on pipe transport")
             return
-        self._backlog_size -= sent
-        while sent:
-            part = backlog.popleft()
-            if len(part) > sent:
-                backlog.appendleft(memoryview(part)[sent:])
-                break
-            sent -= len(part)
+        backlog.took(sent)
         self._maybe_resume_protocol()  # may write, and so fill the backlog again
-        if backlog or self._lost:
+        if backlog or self._state == LOST:
             return
         self._loop._watches.unwatch_write(self._fileno)
-        if self._closing:
+        if self._state == DRAINING:
             self._lose(None)
 
     def can_write_eof(self) -> bool:
@@ -358,9 +343,9 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
 
     def write_eof(self) -> None:
         """Close the pipe when everything written so far is gone. Idempotent."""
-        if self._closing:
+        if self._state >= DRAINING:
             return
-        self._closing = True
+        self._state = DRAINING
         if not self._backlog:
             self._lose(None)
 
@@ -380,9 +365,8 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
     def _stop(self) -> None:
         super()._stop()
         self._backlog.clear()
-        self._backlog_size = 0
         tables = self._loop._watches
-        if tables.writer(self._fileno) is self._writer:
+        if tables.writers.get(self._fileno) is self._writer:
             tables.unwatch_write(self._fileno)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:

@@ -16,13 +16,17 @@ What we do about c. Small writes (`bytes` only: they cannot change behind our ba
 the loop are held until that callback returns, and then leave in one `send`. Nothing waits longer than
 that, nor for more than `HOLD` bytes; a write made while no callback runs is sent on the spot. For writes that
 `data_received` makes to its own connection, the common case, `on_readable` itself sends on the way out, so
-that holding costs neither a frame nor a list.
+that holding costs neither a frame nor a list. `held.py` tells how nobody notices.
 
 What it changes: an error of `send`, and `pause_writing`, come when the callback returns, and a callback that
 writes and then blocks sends nothing meanwhile. Both are in `docs/explanation/differences.md`.
 
 Held writes are joined: to copy a few KiB takes less time than `sendmsg` needs to read a list of them. Only a
-large write that follows a held one goes out beside it, uncopied, by `sendmsg`.
+large write that follows a held one goes out beside it, uncopied, by `sendmsg`. While bytes are held there is
+no backlog.
+
+d) A socket that is closed with unread data resets the connection, and takes from the peer what we sent last.
+   asyncio reads 256 KiB at once, and so has seldom left any. Who closes in the middle of bulk drops as much.
 
 What we chose not to do: `MSG_MORE` or TCP_CORK (another system call, and a delay if it is forgotten), and
 holding until the end of the turn (uvloop did, and gave it up for its latency).
@@ -35,12 +39,13 @@ import socket
 import sys
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
-from collections import deque
-from itertools import islice
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from .base import SocketTransport
+from .backlog import IOV_MAX, Backlog, Buffer
+from .base import DRAINING, LOST, SocketTransport
 from .flow import WriteFlow
+from .held import WatchedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +62,8 @@ BULK_ENDS = 16 * 1024
 #: Held writes leave, at the latest, when there are more bytes than this; a larger write never waits.
 HOLD = 16 * 1024
 
-#: How many buffers one sendmsg takes (Linux: IOV_MAX is 1024).
-IOV_MAX = 1024
+#: What one read of asyncio's takes: see fact d.
+ASYNCIO_READ_SIZE = 256 * 1024
 
 #: asyncio named the method differently from 3.12 on, when writelines stopped being a join.
 WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"
@@ -69,24 +74,23 @@ DATA_EXPECTED = (
     else "data argument must be a bytes-like object, not "
 )
 
-Buffer = bytes | memoryview
+FATAL_WRITE = "Fatal write error on socket transport"
 
 
 class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
-    """A connected stream socket."""
+    """A connected stream socket. *is_ours*: the program has neither it nor its number."""
 
     __slots__ = (
-        "_backlog",  # what the kernel did not take yet, oldest first; None before that ever happened
-        "_backlog_size",  # its bytes
-        "_barred",  # write() has to look twice: after write_eof() or a loss, and while sendfile is at work
-        "_gathering",  # on_readable is on the stack, and sends what is held when the protocol returns
+        "_backlog",  # what the kernel did not take yet; None before that ever happened
         "_held",  # bytes, or several joined in a bytearray, that leave when the callback in progress returns
+        "_may_hold",  # False: write() has to look twice (see _settle_holding)
         "_read_size",
     )
 
     # Few connections ever need these: a slot in each of them would be idle.
     _drained: asyncio.Future[None] | None = None  # sendfile waits on it: the backlog is gone
     _eof = False  # write_eof() was called
+    _is_shared = False  # the program can write to the socket without us
 
     #: asyncio's markers, by which its helpers and other loops' code know what a transport can do.
     _start_tls_compatible = True
@@ -100,13 +104,15 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         context: Context,
         peername: Any,
         server: Server | None = None,
+        is_ours: bool = True,
     ) -> None:
         super().__init__(loop, sock, context, peername, server)
-        self._backlog: deque[Buffer] | None = None
-        self._backlog_size = 0
+        self._backlog: Backlog | None = None
         self._read_size = READ_SIZE
         self._held: bytes | bytearray | None = None
-        self._gathering = self._barred = False
+        self._may_hold = is_ours
+        if not is_ours:
+            self._is_shared = True
         self.set_protocol(protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -121,7 +127,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         """The kernel has data, the end of the stream, or an error: pass it to `data_received`."""
         size = self._read_size
         try:
-            data = self._sock.recv(size)
+            data = self._socket.recv(size)
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -134,7 +140,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             return
         if len(data) >= READ_SIZE or size != READ_SIZE:
             self._read_size = READ_SIZE if len(data) < BULK_ENDS else BULK_READ_SIZE
-        self._gathering = True
+        loop = self._loop
+        loop._gathering = self
         try:
             self._protocol.data_received(data)
         except (SystemExit, KeyboardInterrupt):
@@ -142,18 +149,18 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         except BaseException as exc:
             self._fatal_error(exc, "Fatal error: protocol.data_received() call failed.")
         finally:
-            self._gathering = False
             held = self._held
             if held is not None:
                 # fast: the common case of _send_held without its frame; see performance.md#held-writes
+                self._held = None
                 try:
-                    sent = self._sock.send(held)
-                except OSError:
-                    sent = 0  # _send_held meets it again, and deals with it
-                if sent == len(held):
-                    self._held = None
+                    sent = self._socket.send(held)
+                except Exception:
+                    self._send(held)  # meets it again, and deals with it
                 else:
-                    self._send_held(sent)
+                    if sent < len(held):
+                        self._queue(memoryview(held)[sent:])
+            loop._gathering = None
 
     def on_readable_buffered(self) -> None:
         """The same for a `BufferedProtocol`: the data goes into the buffer that it offers."""
@@ -167,7 +174,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             self._fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
         try:
-            count = self._sock.recv_into(buffer)
+            count = self._socket.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -178,7 +185,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if not count:
             self._on_eof()
             return
-        self._gathering = True
+        loop = self._loop
+        loop._gathering = self
         try:
             self._protocol.buffer_updated(count)
         except (SystemExit, KeyboardInterrupt):
@@ -186,9 +194,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         except BaseException as exc:
             self._fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
         finally:
-            self._gathering = False
             if self._held is not None:
                 self._send_held()
+            loop._gathering = None
 
     def _on_eof(self) -> None:
         if self._loop._debug:
@@ -202,7 +210,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             return
         if not keep_open:
             self.close()
-        elif not self._closing:
+        elif self._state < DRAINING:
             # The protocol may go on writing; a descriptor at its end would be reported readable for ever.
             self._loop._watches.unwatch_read(self._fd)
             self._loop._watches.let_go(self._fd)
@@ -216,22 +224,20 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         is at work. Writing to a closed or lost connection does nothing.
         """
         # fast: a small write that has only to be held takes one frame; see performance.md#held-writes
-        if type(data) is bytes and 0 < len(data) <= HOLD and not self._barred and not self._backlog:
-            held = self._held
-            if held is None:
-                if self._gathering:
+        if type(data) is bytes and self._may_hold and 0 < len(data) <= HOLD and not self._backlog:
+            loop = self._loop
+            if loop._thread_id == get_ident() and not loop._idle:
+                held = self._held
+                if held is None:
+                    if loop._gathering is not self:
+                        loop._unsent.append(self)
                     self._held = data
                     return
-                loop = self._loop
-                if not loop._idle:
-                    self._held = data
-                    loop._unsent.append(self)
+                if len(held) + len(data) <= HOLD:
+                    if type(held) is bytes:
+                        self._held = held = bytearray(held)
+                    held += data
                     return
-            elif len(held) + len(data) <= HOLD and not self._loop._idle:
-                if type(held) is bytes:
-                    self._held = held = bytearray(held)
-                held += data
-                return
         self._write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -248,108 +254,112 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
     def _write(self, data: bytes | bytearray | memoryview) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
-        if self._barred:
-            if self._eof or self._drained is not None:
-                self._complain("write")
-            if data:
-                self._note_lost_write()
-            return
+        if self._eof or self._drained is not None:
+            self._complain("write")
         if not data:
             return
-        if self._backlog:
-            self._queue(data if type(data) is bytes else bytes(data))
+        if not self._takes_writes():
+            self._note_lost_write()
             return
         # Large, or it may change when the caller gets it back, or nothing would come to send it later.
         held, self._held = self._held, None
-        self._send((data,) if held is None else (held, data))
+        if held is None:
+            self._send(data)
+        else:
+            self._send(held, data)
+
+    def _takes_writes(self) -> bool:
+        # While a closed one drains, resume_writing() may have last words, as under asyncio.
+        return self._state != LOST
 
     def _complain(self, method: str) -> None:
         if self._eof:
             raise RuntimeError(f"Cannot call {method}() after write_eof()")
         raise RuntimeError(f"unable to {method}; sendfile is in progress")
 
-    def _send(self, parts: tuple[bytes | bytearray | memoryview, ...]) -> None:
-        """Send *parts*, one or two, now; nothing is held or waiting before them."""
-        try:
-            sent = self._sock.send(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._fatal_error(exc, "Fatal write error on socket transport")
-            return
-        rest: list[Buffer] = []
-        for part in parts:
-            data = memoryview(part).cast("B")
-            if sent < len(data):
-                rest.append(data[sent:] if type(part) is bytes else bytes(data[sent:]))
-            sent = max(sent - len(data), 0)
-        if rest:
-            self._queue(*rest)
-
-    def _send_held(self, sent: int = 0) -> None:
-        """Send what is held back; *sent* bytes of it have left already."""
-        held, self._held = self._held, None
-        if held is None or self._lost:
-            return
-        if not sent:
+    def _send(self, *parts: bytes | bytearray | memoryview) -> None:
+        """Send *parts*, one or two, after what waits already; nothing is held before them."""
+        sent = 0
+        if not self._backlog:
             try:
-                sent = self._sock.send(held)
+                sent = (
+                    self._socket.send(parts[0]) if len(parts) == 1 else self._socket.sendmsg(parts[:IOV_MAX])
+                )
             except (BlockingIOError, InterruptedError):
                 pass
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as exc:
-                self._fatal_error(exc, "Fatal write error on socket transport")
+                self._fatal_error(exc, FATAL_WRITE)
                 return
-        if sent < len(held):
-            self._queue(memoryview(held)[sent:])
+        rest: list[Buffer] = []
+        for part in parts:
+            size = len(part) if type(part) is bytes else memoryview(part).nbytes
+            if not sent:
+                rest.append(part if type(part) is bytes else bytes(part))
+            elif sent < size:
+                data = memoryview(part).cast("B")[sent:]
+                rest.append(data if type(part) is bytes else bytes(data))
+            sent = max(sent - size, 0)
+        if rest:
+            self._queue(*rest)
+
+    def _send_held(self) -> None:
+        """Send what is held back, if anything is."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        # fast: the common case of _send without its frame; see performance.md#held-writes
+        try:
+            sent = self._socket.send(held)
+        except Exception:
+            self._send(held)  # meets it again, and deals with it
+        else:
+            if sent < len(held):
+                self._queue(memoryview(held)[sent:])
 
     def _queue(self, *parts: Buffer) -> None:
         """The kernel does not take *parts* now."""
-        if not self._backlog:
-            if self._backlog is None:
-                self._backlog = deque()
+        backlog = self._backlog
+        if not backlog:
+            if backlog is None:
+                self._backlog = backlog = Backlog()
             try:
                 self._loop._watches.watch_write(
                     self._fd, self._loop._new_handle(self.on_writable, (), self._context)
                 )
             except (OSError, ValueError) as exc:
-                self._fatal_error(exc, "Fatal write error on socket transport")
+                self._fatal_error(exc, FATAL_WRITE)
                 return
-        self._backlog += parts
-        self._backlog_size += sum(map(len, parts))
+        for part in parts:
+            backlog.put(part)
         self._maybe_pause_protocol()
 
     def on_writable(self) -> None:
         """The kernel takes data again."""
         backlog = self._backlog
-        if self._lost or not backlog:
+        if self._state == LOST or not backlog:
             return
         try:
-            sent = self._sock.sendmsg(islice(backlog, IOV_MAX))
+            sent = self._socket.sendmsg(backlog.pieces())
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            self._fatal_error(exc, "Fatal write error on socket transport")
+            self._fatal_error(exc, FATAL_WRITE)
             return
-        self._backlog_size -= sent
-        while sent:
-            part = backlog.popleft()
-            if len(part) > sent:
-                backlog.appendleft(memoryview(part)[sent:])
-                break
-            sent -= len(part)
+        backlog.took(sent)
         self._maybe_resume_protocol()  # may write, and so fill the backlog again
-        if backlog or self._lost:
-            return
-        self._loop._watches.unwatch_write(self._fd)
+        if not backlog and self._state != LOST:
+            self._loop._watches.unwatch_write(self._fd)
+            self._on_drained()
+
+    def _on_drained(self) -> None:
+        """All that was written is with the kernel."""
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
-        if self._closing:
+        if self._state == DRAINING:
             self._lose(None)
         elif self._eof:
             self._shut_down()
@@ -360,24 +370,47 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def write_eof(self) -> None:
         """Close the writing side when everything written so far is sent. Idempotent."""
-        if self._closing or self._eof:
+        if self._state >= DRAINING or self._eof:
             return
-        self._eof = self._barred = True
-        if self._held is not None:
-            self._send_held()
-        if not self._backlog and not self._lost:
+        self._eof = True
+        self._settle_holding()
+        self._send_held()
+        if not self._backlog and self._state != LOST:
             self._shut_down()
 
     def _shut_down(self) -> None:
         try:
-            self._sock.shutdown(socket.SHUT_WR)
+            self._socket.shutdown(socket.SHUT_WR)
         except OSError as exc:  # reset meanwhile
-            self._fatal_error(exc, "Fatal write error on socket transport")
+            self._fatal_error(exc, FATAL_WRITE)
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the kernel did not take yet. What is held until the callback returns does not count:
         asyncio would have sent it."""
-        return self._backlog_size
+        return self._backlog.size if self._backlog else 0
+
+    # -- holding: see held.py --------------------------------------------------------------------------------
+
+    def _settle_holding(self) -> None:
+        """Whether small writes may be held, now that something has changed."""
+        self._may_hold = not (
+            self._is_shared or self._eof or self._drained is not None or self._state >= DRAINING
+        )
+
+    def _stop_holding(self) -> None:
+        """The program is about to get the socket, or its number."""
+        self._is_shared = True
+        self._settle_holding()
+        self._send_held()
+
+    def _shown_socket(self) -> WatchedSocket:
+        return WatchedSocket(self._socket, self)
+
+    @property
+    def _sock(self) -> socket.socket:
+        """asyncio's private name of the socket, by which programs may get at it."""
+        self._stop_holding()
+        return self._socket
 
     # -- sendfile --------------------------------------------------------------------------------------------
 
@@ -388,9 +421,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         """
         if self._eof or self._drained is not None:
             self._complain("sendfile")
-        if self._held is not None:
-            self._send_held()
-        self._barred = True
+        self._send_held()
         drained = self._bar_writes_until_lost()
         if not self._backlog:
             drained.set_result(None)
@@ -398,24 +429,23 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def _bar_writes_until_lost(self) -> asyncio.Future[None]:
         """A future for the transfer itself, which fails when the connection is lost."""
-        self._drained = self._loop.create_future()
-        return self._drained
+        self._drained = drained = self._loop.create_future()
+        self._settle_holding()
+        return drained
 
     def _unbar_writes(self) -> None:
         self._drained = None
-        self._barred = bool(self._eof or self._lost)
+        self._settle_holding()
 
     # -- ending ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop reading, send what is buffered, then close; `connection_lost(None)` follows. Idempotent."""
-        if self._closing:
+        self._send_held()
+        if self._state >= DRAINING:
             return
-        if self._held is not None:
-            self._send_held()
-            if self._closing:
-                return  # type: ignore[unreachable]  # that failed: the end is on its way
-        self._closing = True
+        self._state = DRAINING
+        self._settle_holding()
         if self._backlog:
             self._loop._watches.unwatch_read(self._fd)
         else:
@@ -427,16 +457,31 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         super()._force_close(exc)
 
     def _lose(self, exc: BaseException | None) -> None:
-        self._barred = True
         super()._lose(exc)
+        self._settle_holding()
 
     def _drop_unsent(self) -> None:
         self._held = None
         if self._backlog:
             self._backlog.clear()
-        self._backlog_size = 0
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         super()._call_connection_lost(exc)
         if self._drained is not None and not self._drained.done():
             self._drained.set_exception(exc or ConnectionError("Connection is closed by peer"))
+
+    def _give_back(self) -> None:
+        if self._is_in_bulk():
+            self._drop_unread(ASYNCIO_READ_SIZE - READ_SIZE)
+        super()._give_back()
+
+    def _is_in_bulk(self) -> bool:
+        return self._read_size != READ_SIZE
+
+    def _drop_unread(self, left: int) -> None:
+        """Take up to *left* bytes from the kernel, for nobody: see fact d."""
+        try:
+            while left > 0 and (dropped := len(self._socket.recv(min(left, READ_SIZE)))):
+                left -= dropped
+        except OSError:
+            pass  # there is no more; or the socket is closed, or reset

@@ -10,8 +10,7 @@ import pytest
 from loopkit.bench.loops import Contestant
 from loopkit.bench.measure import Bench, Settings
 from loopkit.bench.placement import Placement
-from loopkit.bench.scenario import Scenario
-from loopkit.bench.scenarios import SCENARIOS
+from loopkit.bench.scenarios import SCENARIOS, Scenario
 
 ROOT = str(Path(__file__).parents[2])
 ASYNCIO = Contestant("asyncio", "asyncio:SelectorEventLoop")

@@ -11,7 +11,6 @@ import pytest
 import loopkit
 from loopkit.processes import watch
 from loopkit.processes.watch import ExitWatch, collect
-from tests.support.fdtable import armed
 from tests.support.leaks import open_descriptors
 
 
@@ -58,7 +57,7 @@ async def test_the_descriptor_is_given_back(child):
     child.stdin.close()
     child.returncode = await future
     assert pidfd not in open_descriptors()
-    assert not armed(asyncio.get_running_loop()._watches, pidfd)
+    assert pidfd not in asyncio.get_running_loop()._watches.armed
 
 
 async def test_no_thread_where_there_is_a_pidfd(child):

@@ -89,13 +89,13 @@ async def test_a_flood_leaves_room_for_others(endpoint, peer):
 
 async def test_a_read_in_vain_is_not_repeated_at_once(endpoint, peer):
     transport, protocol = endpoint
-    transport._sock = counting = Counting(transport._sock)
+    transport._socket = counting = Counting(transport._socket)
     count = 1 + datagram.SINGLES + 1
     for number in range(count):
         peer.sendto(b"x", transport.get_extra_info("sockname"))
         await protocol.received(number + 1)
     assert counting.calls == count + 2  # after the first, and after as many as were spared
-    transport._sock = counting.sock
+    transport._socket = counting.sock
 
 
 @pytest.mark.parametrize("how", ["close", "pause_reading"])

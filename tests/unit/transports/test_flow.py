@@ -1,5 +1,7 @@
 """Water marks."""
 
+import contextvars
+
 import pytest
 
 from loopkit.transports import flow
@@ -52,7 +54,7 @@ class Transport(WriteFlow):
     """A transport that only has a size."""
 
     def __init__(self, protocol):
-        self._loop, self._protocol = Loop(), protocol
+        self._loop, self._protocol, self._context = Loop(), protocol, contextvars.Context()
         self._limits, self._protocol_paused, self.size = (10, 4), False, 0
 
     def get_write_buffer_size(self):
@@ -133,6 +135,42 @@ def test_what_ends_the_program_passes(end):
 
     with pytest.raises(end):
         Transport(Leaving()).resize(11)
+
+
+var = contextvars.ContextVar("var", default="nobody's")
+
+
+@pytest.mark.parametrize("where", ["outside", "inside", "in a context entered from inside"])
+def test_the_protocol_is_told_in_the_connections_context(where):
+    class Looking(Protocol):
+        def pause_writing(self):
+            self.told.append(var.get())
+
+    transport = Transport(Looking())
+    transport._context.run(var.set, "the connection's")
+    var.set("the caller's")
+    other = contextvars.copy_context()
+    if where == "outside":
+        transport.resize(11)
+    elif where == "inside":
+        transport._context.run(transport.resize, 11)
+    else:
+        transport._context.run(other.run, transport.resize, 11)
+    assert transport._protocol.told == ["the connection's"]
+
+
+def test_what_it_sets_there_stays_there():
+    class Setting(Protocol):
+        def pause_writing(self):
+            var.set("paused")
+
+    for inside in (False, True):
+        transport = Transport(Setting())
+        if inside:
+            transport._context.run(transport.resize, 11)
+        else:
+            transport.resize(11)
+        assert transport._context[var] == "paused"
 
 
 def test_the_marks_are_asyncios():

@@ -1,6 +1,7 @@
 """Stream transports: what is held, what is sent when, and in how many system calls."""
 
 import asyncio
+import contextvars
 import errno
 import random
 import socket
@@ -76,10 +77,15 @@ def peers():
 
 
 async def connected(peers, protocol=None):
+    """As a server makes it from what it has accepted: nobody else has the socket."""
     ours, theirs = peers
     sock = Counting(ours)
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_accepted_socket(lambda: protocol or Recorder(), sock)
+    protocol, begun = protocol or Recorder(), loop.create_future()
+    transport = stream.StreamTransport(loop, sock, protocol, contextvars.copy_context(), None)
+    protocol.connection_made(transport)
+    transport._begin(begun)
+    await begun
     return Connection(transport, protocol, sock, theirs)
 
 
@@ -158,7 +164,7 @@ async def test_an_answer_from_data_received_leaves_in_one_piece(peers, protocol)
             if event == ("data",):
                 self.transport.write(b"header ")
                 self.transport.write(b"body")
-                assert self.transport._sock.sends == []
+                assert self.transport._socket.sends == []
             super().note(*event)
 
     here = await connected(peers, Answering())
@@ -305,6 +311,10 @@ async def test_bytes_that_have_to_wait_are_not_copied(peers):
     here.sock.room = 0
     data = b"x" * 100_000
     here.transport.write(data)
+    [waiting] = here.transport._backlog
+    assert waiting is data
+    here.sock.room = 10
+    await asyncio.sleep(0.002)
     [waiting] = here.transport._backlog
     assert waiting.obj is data
     await end(here)
