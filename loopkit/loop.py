@@ -6,7 +6,7 @@ reads as the table of contents of the event-loop API. A bound function costs wha
 
 What the rooms may use of a loop, besides its public methods:
 
-    _watches                     the fd table: watch_read, watch_write, rest_read, forget, owners (watches.py)
+    _watches                     the fd table: watch_read, watch_write, rest_read, own, forget (watches.py)
     _watch(fd, callback, *args)  the short form of the same, for the loop's own descriptors
     _new_handle(cb, args, ctx)   a handle that is in no queue yet
     _ready                       append a handle: it runs in the next turn
@@ -27,7 +27,8 @@ Two things are different. Nothing is queued that need not be: asyncio makes a ha
 every due timer, and runs them from the queue; here nothing stands between the kernel's answer and the
 callback. And a turn that only continues what the last one made ready (a task stepped because its data came,
 say) does without the poll, for a while: asyncio asks the kernel before every step. Its I/O then comes a few
-steps later, which `docs/explanation/differences.md` tells.
+steps later, which `docs/explanation/differences.md` tells. Whoever begins to wait for a descriptor ends that:
+what lies in the kernel already when a connection is taken up must be heard before its handler goes on.
 
 A second kind of turn, for debug mode, does the same in small steps that can be observed
 (`diagnostics/turns.py`); a test runs the same programs under both and compares.
@@ -36,7 +37,6 @@ A second kind of turn, for debug mode, does the same in small steps that can be 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 import time
@@ -46,14 +46,16 @@ from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
 from heapq import heappush
-from select import POLLIN, POLLOUT
+from itertools import repeat
+from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import debug, errors, executor, pollers, tasks, watches
+from . import debug, descriptors, errors, executor, fork, pollers, tasks
 from .handles import Handle, TimerHandle
 from .late import late
 from .timers import TimerHeap
 from .wakeup import Wakeup
+from .watches import Watches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -64,9 +66,6 @@ if TYPE_CHECKING:
     from .transports.stream import StreamTransport
 
 T = TypeVar("T")
-
-#: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
-LONGEST_POLL = 24 * 3600.0
 
 #: How long turns go on without a poll, when the one before has made something ready: at most so many turns
 #: and so many seconds. A chain of task steps then costs no `epoll_wait(0)` each, and I/O never starves.
@@ -104,6 +103,7 @@ class Loop(asyncio.AbstractEventLoop):
         "_guarded",  # debug mode or closed: scheduling has something to check
         "_idle",  # no callback is running: the loop sleeps, or does not run
         "_instruments",  # what watches the loop at work, once somebody asked (diagnostics/instruments.py)
+        "_last_ready",  # the last handle of the round in which timers are due
         "_leave",  # the turn in progress is the last one (of its kind)
         "_origin_depth",  # the interpreter's coroutine origin depth before debug mode changed it
         "_ready",  # handles to be called in the next round, oldest first
@@ -123,7 +123,7 @@ class Loop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._closed = True  # until everything below is there: __del__ may come before
-        self._watches = watches.Watches(pollers.named(self.poller_name))
+        self._watches = Watches(pollers.named(self.poller_name))
         self.poller_name = self._watches.poller.name
         self._wakeup = Wakeup()
         self._ready: deque[asyncio.Handle] = deque()
@@ -134,6 +134,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._tls: Buffers | None = None
         self._idle = True
         self._leave = self._stopping = False
+        self._last_ready: asyncio.Handle | None = None
         self._thread_id: int | None = None
         self._signals: SignalTable | None = None
         self._unix_server_sockets: dict[int, int] = {}
@@ -151,7 +152,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._closed = False
         self.set_debug(debug.is_asked_for())
         self._watch(self._wakeup.fileno(), self._wakeup.clear)
-        _loops.add(self)
+        fork.loops.add(self)
         if debug.instruments_are_asked_for():
             from .diagnostics import instruments
 
@@ -201,28 +202,24 @@ class Loop(asyncio.AbstractEventLoop):
             sys.set_asyncgen_hooks(*hooks)
             if self._instruments is not None:
                 self._instruments.stops()
+            if self._timers.due:
+                self._requeue_due()
             self._send_all_held()  # last: protocols may be told that it is too much, and raise
 
     def _turns(self) -> None:
         """Turn after turn, until one of them is the last."""
         handle: Any  # what typeshed says of handles leaves out their slots
+        last: Any
         timer: Any
-        watcher: Any
-        args: Any
         events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
-        readers, writers, stale, heap = tables.readers, tables.writers, tables.stale, timers.heap
-        due, clock = timers.due, self.time
-        unpolled, enough = ROUNDS, 0.0
-        # Stands behind what is ready when a round begins. A cancelled handle, and a new one for each run: the
-        # mark that Ctrl-C leaves in the queue is passed over like any cancelled one.
-        mark = self._new_handle(self.stop, (), None)
-        mark.cancel()
+        entries, due, heap = tables.entries, timers.due, timers.heap
+        unpolled, enough, polls = ROUNDS, 0.0, tables.polls
         while True:
             # -- poll: for no longer than until the next timer; skipped while a chain of callbacks is short
             skip = False
-            if ready and unpolled < ROUNDS and not self._leave:
-                now = clock()
+            if ready and unpolled < ROUNDS and tables.newest != polls and not self._leave:
+                now = self.time()
                 if not unpolled:
                     enough = now + ROUNDS_SECONDS
                 skip = now < enough and not (heap and heap[0][0] <= now)
@@ -231,60 +228,66 @@ class Loop(asyncio.AbstractEventLoop):
                 events = ()
             else:
                 unpolled = 0
-                if ready or due or self._leave:
-                    timeout: float | None = 0
-                else:
-                    # Nothing is kept alive while we sleep.
-                    handle = watcher = timer = callback = args = events = None
-                    timeout = timers.next() if heap else None
-                    if timeout is not None:
-                        timeout = min(max(timeout - clock(), 0), LONGEST_POLL)
+                timeout: float | None = 0
+                if not ready and not self._leave:
+                    timeout = timers.patience(self.time()) if heap else None
+                polls = tables.polls = tables.polls + 1
                 self._idle = True
                 if unsent:
                     self._flush()  # a signal handler has written, between two callbacks
                 events = tables.poll(timeout)
                 self._idle = False
-                if stale:
-                    stale.clear()
-                if heap and heap[0][0] < (now := clock() + CLOCK_RESOLUTION):
+                if polls >= tables.audit_at:
+                    tables.audit(events)
+                if heap and heap[0][0] < (now := self.time() + CLOCK_RESOLUTION):
                     timers.collect(now)
 
             # -- run: what is ready, but not what that makes ready
-            ready.append(mark)
-            # fast: a mark instead of a count; see performance.md#mark
-            while (handle := ready.popleft()) is not mark:
-                callback = handle._callback
-                if callback is None:
-                    continue  # cancelled
-                args = handle._args
-                try:
-                    # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
-                    if not args:
-                        handle._context.run(callback)
-                    elif len(args) == 1:
-                        handle._context.run(callback, args[0])
-                    else:
-                        handle._context.run(callback, *args)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as exc:
-                    errors.callback_failed(self, handle, exc)
-                if unsent:
-                    # fast: _flush without its frame; see performance.md#held-writes
-                    while unsent:
-                        unsent[0]._send_held()
-                        unsent.popleft()
+            if ready:
+                # fast: the last handle is known, nothing is counted; see performance.md#mark
+                last = ready[-1]
+                if due:
+                    self._last_ready = last
+                while True:
+                    handle = ready.popleft()
+                    callback = handle._callback
+                    if callback is not None:  # else: cancelled
+                        args = handle._args
+                        try:
+                            # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
+                            if not args:
+                                handle._context.run(callback)
+                            elif len(args) == 1:
+                                handle._context.run(callback, args[0])
+                            else:
+                                handle._context.run(callback, *args)
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as exc:
+                            errors.callback_failed(self, handle, exc)
+                        if unsent:
+                            # fast: _flush without its frame; see performance.md#held-writes
+                            while unsent:
+                                unsent[0]._send_held()
+                                unsent.popleft()
+                    if handle is last:
+                        break
+                # Nothing is kept alive by a loop that sleeps, or has other things to do.
+                handle = last = callback = args = None
             if skip and self._leave:
-                stale.clear()
                 events = tables.poll(0)  # the last turn: what it skipped must not wait for the next run
 
-            # -- I/O: each callback is looked up now, since an earlier one may have removed it
+            # -- I/O: for those who waited when the kernel was asked, and do so still
             for fd, mask in events:
-                if fd in stale:
-                    continue  # the number was given back, and maybe taken again, since the kernel answered
+                entry = entries.get(fd)
+                if entry is None or mask & POLLNVAL:
+                    tables.unwanted(fd, mask)
+                    continue
                 if mask & NOT_OUT:
-                    watcher = readers.get(fd)
-                    if watcher is not None:
+                    watcher = entry.reader
+                    if watcher is None:
+                        tables.unwanted(fd, mask)
+                    elif entry.read_since != polls:
                         try:
                             if watcher._args:
                                 watcher._context.run(watcher._callback, *watcher._args)
@@ -296,11 +299,11 @@ class Loop(asyncio.AbstractEventLoop):
                             errors.callback_failed(self, watcher, exc)
                         if unsent:
                             self._flush()
-                    elif mask & POLLIN or fd not in writers:
-                        tables.unwanted(fd)
                 if mask & NOT_IN:
-                    watcher = writers.get(fd)
-                    if watcher is not None:
+                    watcher = entry.writer
+                    if watcher is None:
+                        tables.unwanted(fd, mask)
+                    elif entry.write_since != polls:
                         try:
                             if watcher._args:
                                 watcher._context.run(watcher._callback, *watcher._args)
@@ -312,26 +315,42 @@ class Loop(asyncio.AbstractEventLoop):
                             errors.callback_failed(self, watcher, exc)
                         if unsent:
                             self._flush()
+            events = entry = watcher = None
 
             # -- timers: those that were due when the poll returned, oldest first
-            while due:
-                timer = due.popleft()
-                callback = timer._callback
-                if callback is None:
-                    continue  # cancelled by an earlier one of this turn
-                try:
-                    if timer._args:
-                        timer._context.run(callback, *timer._args)
-                    else:
-                        timer._context.run(callback)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as exc:
-                    errors.callback_failed(self, timer, exc)
-                if unsent:
-                    self._flush()
+            if due:
+                while due:
+                    timer = due.popleft()
+                    callback = timer._callback
+                    if callback is None:
+                        continue  # cancelled by an earlier one of this turn
+                    try:
+                        if timer._args:
+                            timer._context.run(callback, *timer._args)
+                        else:
+                            timer._context.run(callback)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as exc:
+                        errors.callback_failed(self, timer, exc)
+                    if unsent:
+                        self._flush()
+                timer = callback = self._last_ready = None
             if self._leave:
                 return
+
+    def _requeue_due(self) -> None:
+        """A turn was torn out of its work, by Ctrl-C say: what was due in it comes before what it scheduled.
+
+        asyncio has such timers in its ready queue already.
+        """
+        ready, due, last = self._ready, self._timers.due, self._last_ready
+        place = next((n for n, handle in enumerate(ready, 1) if handle is last), 0)
+        ready.rotate(-place)
+        # One call in C, so that no timer is in both places, or in none, if Ctrl-C comes once more.
+        ready.extendleft(map(deque.pop, repeat(due, len(due))))
+        ready.rotate(place)
+        self._last_ready = None
 
     def _flush(self) -> None:
         """Have the transports send what they held back during the callback that has just returned."""
@@ -424,23 +443,6 @@ class Loop(asyncio.AbstractEventLoop):
             raise RuntimeError("This event loop is already running")
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("Cannot run the event loop while another loop is running")
-
-    def _after_fork(self) -> None:
-        """In the child: share neither epoll object nor wake-up with the parent, who goes on using them."""
-        if self._closed:
-            return
-        for transport in (self._gathering, *self._unsent):
-            if transport is not None:
-                transport._held = None  # another thread's: it is sent in the parent
-        tables, old = self._watches, self._wakeup
-        handle = tables.readers.pop(old.fileno())
-        del tables.armed[old.fileno()]
-        old.close()
-        self._wakeup = Wakeup()
-        handle._callback = self._wakeup.clear
-        tables.readers[self._wakeup.fileno()] = handle
-        tables.armed[self._wakeup.fileno()] = POLLIN
-        tables.rebuild()
 
     # -- scheduling ------------------------------------------------------------------------------------------
 
@@ -570,10 +572,10 @@ class Loop(asyncio.AbstractEventLoop):
     sendfile = late("net.sendfile")
     start_tls = late("tls")
 
-    add_reader = watches.add_reader
-    remove_reader = watches.remove_reader
-    add_writer = watches.add_writer
-    remove_writer = watches.remove_writer
+    add_reader = descriptors.add_reader
+    remove_reader = descriptors.remove_reader
+    add_writer = descriptors.add_writer
+    remove_writer = descriptors.remove_writer
 
     sock_recv = late("net.sockets")
     sock_recv_into = late("net.sockets")
@@ -645,28 +647,6 @@ if "epoll" in pollers.POLLERS:
 
         __slots__ = ()
         poller_name = "epoll"
-
-
-_loops: weakref.WeakSet[Loop] = weakref.WeakSet()
-
-
-def _before_fork() -> None:
-    # The child gets a copy of what is held: it is sent once if it has left before.
-    for loop in list(_loops):
-        if loop._thread_id == threading.get_ident():
-            loop._send_all_held()
-
-
-def _after_fork_in_child() -> None:
-    loops = list(_loops)
-    for loop in loops:
-        loop._after_fork()
-    for loop in loops:
-        if loop._signals is not None:
-            loop._signals.after_fork(loop)
-
-
-os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def _stop_when_done(future: asyncio.Future[Any]) -> None:

@@ -13,17 +13,29 @@ has been taken out: one from before it was taken already, or leaves with the nex
 
 Popping costs 2 * log2(n) comparisons. When a crowd is due at once (10,000 tasks that sleep equally long) it
 is cheaper to sort: a sorted list is a heap, and what is due is its front.
+
+Ctrl-C may come between any two steps of the interpreter, also between taking a timer from the heap and
+putting it where it is run from: it would be lost. So what is due goes from the one to the other inside one
+call, of functions written in C, which no signal handler interrupts. Where it ends is marked by an entry that
+is cancelled from the beginning (`NOBODY`); should one be left over, it is passed over as cancelled ones are.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from heapq import heapify, heappop
-from typing import TYPE_CHECKING
+from functools import partial
+from heapq import heapify, heappop, heappush
+from itertools import chain, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
+
+#: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
+LONGEST_POLL = 24 * 3600.0
 
 # Below this many entries a rebuild is not worth its call.
 FEW = 64
@@ -32,14 +44,29 @@ FEW = 64
 CROWD = 1 / 16
 
 
+HANDLE = itemgetter(2)
+
+
+class Nobody:
+    """Stands for a cancelled timer."""
+
+    _callback = None
+    _when = float("nan")  # neither before the horizon nor after it
+
+    def cancelled(self) -> bool:
+        return True
+
+
+NOBODY: Any = Nobody()
+
+
 class TimerHeap:
     __slots__ = ("cancelled", "due", "heap", "horizon", "seq")
 
     def __init__(self) -> None:
         #: (when, seq, handle); the loop pushes, and reads the top, itself.
         self.heap: list[tuple[float, int, asyncio.TimerHandle]] = []
-        #: Handles taken from the heap because they are due, oldest first; some may be cancelled. A turn that
-        #: Ctrl-C tears out of its work leaves the rest here for the next one.
+        #: Handles taken from the heap because they are due, oldest first; some may be cancelled.
         self.due: deque[asyncio.TimerHandle] = deque()
         #: The number of the youngest entry.
         self.seq = 0
@@ -53,10 +80,17 @@ class TimerHeap:
         if handle._when >= self.horizon:  # type: ignore[attr-defined]
             self.cancelled += 1
         if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
+            seq = self.seq
             kept = [entry for entry in self.heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
             heapify(kept)
-            self.heap[:] = kept  # in place: the turn holds on to this list
-            self.cancelled = 0
+            if seq == self.seq:  # else: a signal handler has set a timer meanwhile
+                self.heap[:] = kept  # in place: the turn holds on to this list
+                self.cancelled = 0
+
+    def patience(self, now: float) -> float | None:
+        """How many seconds from *now* the loop may sleep; None: as long as it likes."""
+        when = self.next()
+        return None if when is None else min(max(when - now, 0), LONGEST_POLL)
 
     def next(self) -> float | None:
         """When the next timer that was not cancelled is due, on the loop's clock; None if there is none."""
@@ -66,30 +100,34 @@ class TimerHeap:
             if handle._callback is not None:  # type: ignore[attr-defined]
                 return when
             heappop(heap)
-            if when >= self.horizon:
+            if handle._when >= self.horizon:  # type: ignore[attr-defined]
                 self.cancelled -= 1
         return None
 
     def collect(self, end: float) -> None:
         """Move the timers that are due before *end*, which never goes back, from the heap to `due`."""
-        heap = self.heap
-        taken: list[tuple[float, int, asyncio.TimerHandle]] = []
-        while heap and heap[0][0] < end:
-            if len(taken) < FEW or len(taken) < CROWD * len(heap):
-                taken.append(heappop(heap))
-            else:
-                heap.sort()
-                count = bisect_left(heap, (end,))
-                taken += heap[:count]
-                del heap[:count]
+        heap, due = self.heap, self.due
+        last = end, 0, NOBODY  # before all entries of that time: their numbers begin at 1
+        heappush(heap, last)
+        # Popped in C until the mark comes up.
+        some = islice(iter(partial(heappop, heap), last), max(FEW, int(CROWD * len(heap))))
+        due.extend(map(HANDLE, some))
+        if heap and heap[0] <= last:
+            heap.sort()
+            due.extend(front_of(heap, bisect_left(heap, last) + 1))
         if self.cancelled:
-            for when, _, handle in taken:
-                if handle._callback is None and when >= self.horizon:  # type: ignore[attr-defined]
+            for handle in due:
+                if handle._callback is None and handle._when >= self.horizon:  # type: ignore[attr-defined]
                     self.cancelled -= 1
         self.horizon = end
-        self.due += [handle for _, _, handle in taken]
 
     def clear(self) -> None:
         self.heap.clear()
         self.due.clear()
         self.cancelled = 0
+
+
+def front_of(heap: list[tuple[float, int, asyncio.TimerHandle]], count: int) -> Iterator[asyncio.TimerHandle]:
+    """The handles of the first *count* entries, which are gone from the list when all have been taken."""
+    deletion = map(heap.__delitem__, (slice(count),))  # gives None, which is no handle
+    return chain(map(HANDLE, heap[:count]), filter(None, deletion))

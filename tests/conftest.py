@@ -22,10 +22,13 @@ from typing import Any
 
 import pytest
 
+from loopkit.watches import Watches
+from tests.support.fdtable import checked
 from tests.support.leaks import Snapshot
 from tests.support.loops import LoopFactory, factories, name_of
 
 PARITY = Path(__file__).parent / "parity"
+SHAPE = Path(__file__).parent / "shape"
 
 # How long, in seconds, tasks of a finished test may take to notice that their connection is gone.
 SETTLE = 5.0
@@ -121,6 +124,13 @@ def new_loop(request: pytest.FixtureRequest) -> Iterator[LoopFactory]:
     for loop in made:
         if not loop.is_closed():
             loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _checked_fd_table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every turn of every loop of ours the fd table is what it promises to be."""
+    if SHAPE not in request.path.parents:  # where calls are counted
+        monkeypatch.setattr(Watches, "take", checked(Watches.take))
 
 
 # --- what is reported ---------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ How one figure comes about::
        |                    child/floor.py is the same server on a bare `select.epoll`
        +-- child/inside.py  scenarios without a peer (call_soon, timers, tasks...), in one process
        |                    a program of run.py, too
+       +-- child/apps.py    other people's servers, and child/clients.py their clients; apps.py is their
+       |                    table, peers.py runs what clients talk to (redis, PostgreSQL, load/responder.py)
        +-- load/            the other side: one long-lived process that uses no asyncio, drives the server,
-                            checks every byte and reads the server's CPU clock
+                            checks every byte and reads the server's CPU clock (load/exchanges.py: words)
 
     results.py   samples -> medians, spreads, ratios; to JSON and back
     report/      the same results as a table, a comparison, SVG, HTML, PNG

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loopkit.bench.certificate import make_certificate
 from loopkit.bench.loops import FLOOR
+from loopkit.bench.peers import Peers
 from loopkit.bench.processes import Child, Failure
 from loopkit.bench.syscalls import Strace
 
 if TYPE_CHECKING:
     from loopkit.bench.loops import Contestant
     from loopkit.bench.placement import Placement
-    from loopkit.bench.scenarios import Scenario
+    from loopkit.bench.scenario import Scenario
 
 HERE = Path(__file__).parent
 CHILD = HERE / "child"
@@ -65,6 +66,7 @@ class Bench:
         self.settings = settings
         self.placement = placement
         self._load: Child | None = None
+        self._peers = Peers(placement)
         self._scratch = tempfile.TemporaryDirectory(prefix="loopkit-bench-")
 
     def __enter__(self) -> Self:
@@ -72,20 +74,21 @@ class Bench:
 
     def __exit__(self, *exc: object) -> None:
         self._drop_load()
+        self._peers.close()
         self._scratch.cleanup()
 
     def measure(self, scenario: Scenario, loop: Contestant) -> Sample:
         """One sample. Raises Failure with one line that says how the loop failed."""
         if scenario.load == "import":
             return self._measure_import(loop)
-        if scenario.load == "inside":
+        if scenario.load in ("inside", "client"):
             return self._measure_inside(scenario, loop)
         return self._measure_server(scenario, loop)
 
     def count_syscalls(self, scenario: Scenario, loop: Contestant) -> dict[str, float]:
         """System calls per operation, by name. Raises Failure."""
         calls: dict[str, int] = {}
-        if scenario.load == "inside":
+        if scenario.load in ("inside", "client"):
             sample = self._measure_inside(scenario, loop, calls)
         else:
             sample = self._measure_server(scenario, loop, calls)
@@ -104,6 +107,7 @@ class Bench:
                 "transport": scenario.transport,
                 "certificate": f"{self._scratch.name}/certificate.pem",
                 "size": scenario.size,
+                "exchange": scenario.exchange,
                 "connections": scenario.connections,
                 "idle": scenario.idle,
                 "operation": scenario.operation,
@@ -126,6 +130,8 @@ class Bench:
         options = ["--seconds", str(scenario.seconds * self.settings.scale)]
         if calls is not None:
             options = ["--limit", str(scenario.counted), "--hold"]
+        if scenario.peer:
+            options += ["--peer", self._peers.address(scenario.peer)]
         with self._start(scenario, loop, options) as child:
             return converse(child, child.pid, ANSWER_LIMIT, calls)
 

@@ -19,7 +19,11 @@ from loopkit.bench.results import LoopResult, Report, ScenarioResult
 if TYPE_CHECKING:
     from loopkit.bench.loops import Contestant
     from loopkit.bench.measure import Settings
-    from loopkit.bench.scenarios import Scenario
+    from loopkit.bench.scenario import Scenario
+
+
+#: A process that is busy for such a share of the time cannot do more.
+LIMIT = 0.9
 
 
 class Progress(Protocol):
@@ -81,6 +85,8 @@ def run_scenario(
                 progress.begin(f"{scenario.name}, round {number + 1} of {settings.rounds}: {loop.name}")
                 take_sample(bench, scenario, loop, row)
             progress.end()
+    for _, row in pairs:
+        row.remark = limited(row)
     for loop, row in pairs if settings.syscalls else []:
         if not row.failure and scenario.counted:
             progress.begin(f"{scenario.name}, system calls: {loop.name}")
@@ -94,6 +100,14 @@ def take_sample(bench: Bench, scenario: Scenario, loop: Contestant, row: LoopRes
         row.samples.append(bench.measure(scenario, loop))
     except Failure as failure:
         row.failure = str(failure)
+
+
+def limited(row: LoopResult) -> str:
+    """What to say if the load could not have done more: requests per second are its own figure then."""
+    load, busy = row.median("load_busy"), row.median("busy")
+    if load is None or busy is None or load < LIMIT or busy > LIMIT:
+        return ""
+    return f"the load was busy for {load:.0%} of the time, the server for {busy:.0%}: it could have done more"
 
 
 def count_syscalls(bench: Bench, scenario: Scenario, loop: Contestant, row: LoopResult) -> None:

@@ -44,14 +44,16 @@ def environment(first: str = "") -> dict[str, str]:
 
 
 class Child:
-    """A Python process and the lines it prints. Leaving the `with` block ends it.
+    """A process, usually of Python, and the lines it prints. Leaving the `with` block ends it.
 
     Args:
         name: what failures call it.
-        arguments: what follows `python` on its command line.
+        arguments: what follows the program on its command line.
         pipe_in: whether `send` is wanted; otherwise the child reads nothing.
         extra: environment variables it gets besides ours.
         folder: where it looks for modules first.
+        program: what it runs.
+        user: who it runs as; None: who we are.
     """
 
     def __init__(
@@ -62,18 +64,21 @@ class Child:
         pipe_in: bool = False,
         extra: dict[str, str] | None = None,
         folder: str = "",
+        program: str = sys.executable,
+        user: str | None = None,
     ) -> None:
         self._name = name
         self._stderr = tempfile.TemporaryFile()
         self._text = b""
         # A session of its own: Ctrl-C is for the harness, which then ends its children itself.
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [program, *arguments],
             stdin=subprocess.PIPE if pipe_in else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=environment(folder) | (extra or {}),
             start_new_session=True,
+            user=user,
         )
         self.pid = self._process.pid
 

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from loopkit.bench.scenarios import METRICS, Metric
+from loopkit.bench.scenario import METRICS, Metric
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,64 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-KIB = 1024
+from loopkit.bench.apps import APPS, missing
+from loopkit.bench.scenario import KIB, MEMORY, Scenario
+
 #: How many connections there are in a crowd, and how many of them talk.
 SIZES = (100, 1000, 5000, 19_000)
 TALKING = 100
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure of which less is better: `key` in a sample, which times `scale` is in `unit`."""
-
-    key: str
-    title: str
-    unit: str
-    scale: float = 1.0
-
-
-CPU = Metric("cpu", "CPU", "us", 1e6)
-MEMORY = Metric("rss", "memory", "bytes")
-METRICS = {metric.key: metric for metric in (CPU, MEMORY)}
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One thing to measure.
-
-    Attributes:
-        name: what it is called on the command line.
-        title: what it is, for a reader.
-        program: the file that runs on the loop, and its arguments. `{scratch}` in an argument is a directory
-            that holds a certificate (certificate.pem, key.pem) and has room for sockets.
-        load: what the other side does (`load/jobs.py`); "inside" if the program measures itself, "import" if
-            the import of the loop's module is all there is.
-        transport: "tcp", "unix", "udp" or "tls".
-        size: bytes of a message.
-        connections: how many of them talk at the same time.
-        idle: how many more are open and say nothing.
-        operation: what is counted.
-        metric: the figure by which loops are compared.
-        floor: the mode of the bare epoll server (`child/floor.py`) under the same load, if there is one.
-        seconds: how long a window is.
-        counted: operations over which system calls are counted; 0 where that says nothing.
-    """
-
-    name: str
-    title: str
-    program: tuple[str, ...] = ()
-    load: str = "echo"
-    transport: str = "tcp"
-    size: int = KIB
-    connections: int = 32
-    idle: int = 0
-    operation: str = "request"
-    metric: Metric = CPU
-    floor: str = "tcp"
-    seconds: float = 0.5
-    counted: int = 2000
 
 
 def _echo(name: str, title: str, mode: str, size: int = KIB, connections: int = 32) -> Scenario:
@@ -200,7 +150,7 @@ SCALE = [
     _many("scale-tasks", "100,000 tasks, each woken by its future", "task", 100_000),
 ]
 ROWS = (*CONNECTIONS, *TLS, *IDLE, *INSIDE)
-SCENARIOS = {scenario.name: scenario for scenario in (*ROWS, *SCALE)}
+SCENARIOS = {scenario.name: scenario for scenario in (*ROWS, *SCALE, *APPS)}
 GROUPS = {
     "echo": ["protocol", "streams", "sock"],
     "connections": [scenario.name for scenario in CONNECTIONS],
@@ -208,6 +158,7 @@ GROUPS = {
     "idle": [scenario.name for scenario in IDLE],
     "inside": [scenario.name for scenario in INSIDE],
     "scale": [scenario.name for scenario in SCALE],
+    "apps": [scenario.name for scenario in APPS],
     "all": [scenario.name for scenario in ROWS],
 }
 
@@ -225,3 +176,16 @@ def choose(names: list[str]) -> list[Scenario]:
             raise ValueError(f"no scenario is called {name!r}; groups: {groups}; --list shows every scenario")
         chosen |= {member: SCENARIOS[member] for member in GROUPS.get(name, [name])}
     return list(chosen.values())
+
+
+def available(chosen: list[Scenario]) -> tuple[list[Scenario], list[str]]:
+    """Those of the scenarios that can run on this machine, and one line about each that cannot.
+
+    Raises:
+        ValueError: none can.
+    """
+    absent = {scenario.name: why for scenario in chosen if (why := missing(scenario))}
+    kept = [scenario for scenario in chosen if scenario.name not in absent]
+    if not kept:
+        raise ValueError("; ".join(f"{name}: {why}" for name, why in absent.items()))
+    return kept, [f"{name} is skipped: {why}" for name, why in absent.items()]

@@ -98,9 +98,9 @@ def measure(argv: list[str]) -> int:
     from loopkit.bench.measure import Settings
     from loopkit.bench.report.terminal import open_screen
 
-    chosen = scenarios.choose(options.scenarios)
+    chosen, skipped = scenarios.available(scenarios.choose(options.scenarios))
     contestants, notes = loops.choose([name for name in options.loops.split(",") if name], options.loop)
-    for note in notes:
+    for note in [*skipped, *notes]:
         print(note, file=sys.stderr)
     if not contestants:
         raise ValueError("none of these loops is installed")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from loopkit.bench.loops import Contestant
     from loopkit.bench.measure import Settings
     from loopkit.bench.results import Report
-    from loopkit.bench.scenarios import Scenario
+    from loopkit.bench.scenario import Scenario
 
 USAGE = """\
 loopkit bench compare OLD.json NEW.json
@@ -81,14 +81,13 @@ def repeat(old: Report, options: argparse.Namespace) -> Report:
     names = list(dict.fromkeys(row.loop for scenario in old.scenarios for row in scenario.rows))
     if not known or not names:
         raise ValueError(f"{options.old} holds no scenario that this loopkit measures")
+    chosen, skipped = scenarios.available(scenarios.choose(known))
     contestants, notes = loops.choose(names, [])
-    for note in notes:
+    for note in [*skipped, *notes]:
         print(note, file=sys.stderr)
     rounds = options.rounds or int(old.about.get("rounds", "5"))
     heap = "warm" if options.warm else old.about.get("heap", "cold")
-    return run(
-        scenarios.choose(known), contestants, Settings(rounds, 0.5 if options.quick else 1.0, heap), options
-    )
+    return run(chosen, contestants, Settings(rounds, 0.5 if options.quick else 1.0, heap), options)
 
 
 def compare_versions(options: argparse.Namespace) -> int:
@@ -97,7 +96,9 @@ def compare_versions(options: argparse.Namespace) -> int:
     from loopkit.bench.measure import Settings
     from loopkit.bench.report import versions
 
-    chosen = scenarios.choose(options.rest or ["echo"])
+    chosen, skipped = scenarios.available(scenarios.choose(options.rest or ["echo"]))
+    for note in skipped:
+        print(note, file=sys.stderr)
     here = str(Path(__file__).parents[2])
     contestants = [loops.in_folder(options.old, options.old), loops.in_folder(here, NOW)]
     heap = "warm" if options.warm else "cold"

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..loop import Loop
+    from ..watches import Poll
 
 __all__ = ["Histogram", "Metrics", "metrics", "openmetrics"]
 
@@ -194,7 +195,12 @@ class Meter:
             nonlocal awake
             awake = clock()
 
-        tables.poll = metered
+        def wrap(new: Poll) -> Poll:
+            nonlocal poll
+            poll = new
+            return metered
+
+        tables.wrap_poll(wrap)
         self.polled, self.awaken = polled, awaken
 
     def _measure_timers(self) -> None:
@@ -257,7 +263,7 @@ class Meter:
             events=events,
             ready=len(loop._ready),
             timers=len(loop._timers.heap),
-            watches=len(loop._watches.armed),
+            watches=sum(entry.armed != 0 for entry in loop._watches.entries.values()),
             lateness=self.lateness.histogram(busy),
             stretches=self.stretches.histogram(busy),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.log import logger
-from select import POLLIN
+from select import POLLNVAL
 from typing import TYPE_CHECKING
 
 from .. import loop as plain
@@ -28,7 +28,7 @@ def observed_turns(loop: Loop) -> None:
         events = [] if skipped else _poll(loop)
         _run(loop)
         if skipped and loop._leave:
-            events = _poll(loop)
+            events = loop._watches.poll(0)
         _dispatch(loop, events)
         _fire_timers(loop)
         if loop._leave:
@@ -45,8 +45,8 @@ class Patience:
 
     def skips_poll(self) -> bool:
         """Whether the next turn may: it goes on with what the last one made ready, and no timer is due."""
-        loop, heap = self.loop, self.loop._timers.heap
-        if loop._ready and self.unpolled < plain.ROUNDS and not loop._leave:
+        loop, heap, tables = self.loop, self.loop._timers.heap, self.loop._watches
+        if loop._ready and self.unpolled < plain.ROUNDS and tables.newest != tables.polls and not loop._leave:
             now = loop.time()
             if not self.unpolled:
                 self.enough = now + plain.ROUNDS_SECONDS
@@ -58,44 +58,57 @@ class Patience:
 
 
 def _poll(loop: Loop) -> list[tuple[int, int]]:
-    timers = loop._timers
+    timers, tables = loop._timers, loop._watches
     timeout: float | None = 0
-    if not (loop._ready or timers.due or loop._leave):
-        due = timers.next()
-        timeout = None if due is None else min(max(due - loop.time(), 0), plain.LONGEST_POLL)
+    if not (loop._ready or loop._leave):
+        timeout = timers.patience(loop.time())
+    tables.polls += 1
     loop._idle = True
     try:
-        events = loop._watches.poll(timeout)
+        events = tables.poll(timeout)
     finally:
         loop._idle = False
-    loop._watches.stale.clear()
-    timers.collect(loop.time() + plain.CLOCK_RESOLUTION)
+    if tables.polls >= tables.audit_at:
+        tables.audit(events)
+    now = loop.time() + plain.CLOCK_RESOLUTION
+    if timers.heap and timers.heap[0][0] < now:
+        timers.collect(now)
     return events
 
 
 def _run(loop: Loop) -> None:
-    for _ in range(len(loop._ready)):
-        call(loop, loop._ready.popleft())
+    ready = loop._ready
+    if loop._timers.due and ready:
+        loop._last_ready = ready[-1]
+    for _ in range(len(ready)):
+        call(loop, ready.popleft())
 
 
 def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
     tables = loop._watches
+    polls = tables.polls
     for fd, mask in events:
-        if fd in tables.stale:
+        entry = tables.entries.get(fd)
+        if entry is None or mask & POLLNVAL:
+            tables.unwanted(fd, mask)
             continue
         if mask & plain.NOT_OUT:
-            if fd in tables.readers:
-                call(loop, handle_of(loop, tables.readers[fd]))
-            elif mask & POLLIN or fd not in tables.writers:
-                tables.unwanted(fd)
-        if mask & plain.NOT_IN and fd in tables.writers:
-            call(loop, handle_of(loop, tables.writers[fd]))
+            if entry.reader is None:
+                tables.unwanted(fd, mask)
+            elif entry.read_since != polls:
+                call(loop, handle_of(loop, entry.reader))
+        if mask & plain.NOT_IN:
+            if entry.writer is None:
+                tables.unwanted(fd, mask)
+            elif entry.write_since != polls:
+                call(loop, handle_of(loop, entry.writer))
 
 
 def _fire_timers(loop: Loop) -> None:
     due = loop._timers.due
     while due:
         call(loop, due.popleft())
+    loop._last_ready = None
 
 
 def call(loop: Loop, handle: asyncio.Handle) -> None:

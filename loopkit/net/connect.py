@@ -9,9 +9,9 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..descriptors import ensure_no_transport
 from ..transports.base import name_of
 from ..transports.stream import StreamTransport
-from ..watches import ensure_no_transport
 from . import addresses, sockets
 from .attempts import connect_any
 

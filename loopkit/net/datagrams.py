@@ -9,8 +9,8 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..descriptors import ensure_no_transport
 from ..transports.datagram import DatagramTransport
-from ..watches import ensure_no_transport
 from . import addresses
 from .listen import remove_stale
 

@@ -38,6 +38,19 @@ if TYPE_CHECKING:
     from ..loop import Loop
 
 
+class Listener:
+    """The owner of a listening socket in the fd table: it says that `accept` never blocks."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def is_closing(self) -> bool:
+        """True: asyncio lets a program watch a listening socket itself."""
+        return True
+
+
 async def resolve_hosts(
     loop: Loop, host: str | Iterable[str] | None, port: int | str | None, family: int, flags: int
 ) -> set[addresses.AddrInfo]:
@@ -181,8 +194,9 @@ def stop_listening(loop: Loop, sock: socket.socket) -> None:
     made = loop._unix_server_sockets.pop(sock.fileno(), None)
     path = sock.getsockname() if made is not None else None
     if not loop.is_closed():
-        loop._watches.forget(sock.fileno())
-        del loop._watches.owners[sock.fileno()]
+        owner = loop._watches.owner(sock.fileno())
+        if isinstance(owner, Listener) and owner._socket is sock:
+            loop._watches.disown(sock.fileno(), owner)
     sock.close()
     if path is None:
         return

@@ -10,8 +10,8 @@ from asyncio.log import logger
 from os import fstat, set_blocking
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..descriptors import ensure_no_transport
 from ..transports.pipe import ReadPipeTransport, WritePipeTransport
-from ..watches import ensure_no_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

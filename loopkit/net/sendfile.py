@@ -28,7 +28,8 @@ from os import SEEK_SET, fstat, lseek
 from posix import sendfile as os_sendfile
 from typing import TYPE_CHECKING, Any
 
-from ..watches import ensure_no_transport
+from ..descriptors import ensure_no_transport
+from .guests import stop_writing, wait_to_write
 from .sockets import AGAIN, check
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def sock_sendfile(
     check(loop, sock)
     _check_arguments(sock, file, offset, count)
     try:
-        transfer = _Transfer(sock.fileno(), file, offset, count)
+        transfer = _Transfer(sock, file, offset, count)
         ensure_no_transport(loop, sock.fileno())
         return await transfer.run(loop, loop.create_future())
     except asyncio.SendfileNotAvailableError:
@@ -146,7 +147,7 @@ async def _send_natively(
 ) -> int:
     sock = transport._socket
     _check_arguments(sock, file, offset, count)
-    transfer = _Transfer(sock.fileno(), file, offset, count)
+    transfer = _Transfer(sock, file, offset, count)
     was_reading = transport.is_reading()
     drained = transport._bar_writes()
     transport.pause_reading()  # a protocol that is told of data would want to answer
@@ -164,9 +165,9 @@ async def _send_natively(
 class _Transfer:
     """One file on its way to one socket."""
 
-    __slots__ = ("_count", "_fd", "_file", "_fileno", "_offset", "_sent", "_size")
+    __slots__ = ("_count", "_file", "_fileno", "_offset", "_sent", "_size", "_sock")
 
-    def __init__(self, fd: int, file: Any, offset: int, count: int | None) -> None:
+    def __init__(self, sock: socket.socket, file: Any, offset: int, count: int | None) -> None:
         try:
             self._fileno: int = file.fileno()
             status = fstat(self._fileno)
@@ -174,7 +175,7 @@ class _Transfer:
             raise asyncio.SendfileNotAvailableError("not a regular file") from None
         if not stat.S_ISREG(status.st_mode):
             raise asyncio.SendfileNotAvailableError("not a regular file")
-        self._fd = fd
+        self._sock = sock
         self._file = file
         self._offset = offset
         self._count = count
@@ -183,16 +184,14 @@ class _Transfer:
 
     async def run(self, loop: Loop, future: asyncio.Future[None]) -> int:
         """The number of bytes sent in the end. Who fails *future* ends the transfer."""
-        tables = loop._watches
         try:
             if not self._step():
-                handle = loop._new_handle(self._on_writable, (future,), None)
-                tables.watch_write(self._fd, handle)
+                fd = self._sock.fileno()
+                waiter = wait_to_write(loop, fd, lambda: self._on_writable(future), future)
                 try:
                     await future
                 finally:
-                    if tables.writers.get(self._fd) is handle:
-                        tables.unwatch_write(self._fd)
+                    stop_writing(loop, fd, waiter)
         finally:
             if self._sent:
                 self._set_position()
@@ -204,7 +203,8 @@ class _Transfer:
             wanted = self._size if self._count is None else self._count - self._sent
             wanted = min(wanted, MOST)
             try:
-                sent = os_sendfile(self._fd, self._fileno, self._offset + self._sent, wanted)
+                # Asked anew each time: closed meanwhile, the number may be somebody else's.
+                sent = os_sendfile(self._sock.fileno(), self._fileno, self._offset + self._sent, wanted)
             except AGAIN:
                 return False
             except OSError as exc:

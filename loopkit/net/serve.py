@@ -27,8 +27,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from ..descriptors import ensure_no_transport
 from ..transports.stream import StreamTransport
-from ..watches import ensure_no_transport
 from . import addresses, listen
 from .accepting import Acceptor
 from .connect import check_plain, check_tls_arguments, check_unix_stream
@@ -244,8 +244,7 @@ class Server(asyncio.Server):
         await waiter
 
     def _connections(self) -> list[SocketTransport]:
-        tables = self._loop._watches
-        owners = [tables.owner(fd) for fd in list(tables.owners)]
+        owners = self._loop._watches.owners()
         return [owner for owner in owners if getattr(owner, "_server", None) is self]
 
     def _attach(self, transport: Any) -> None:
@@ -261,16 +260,6 @@ class Server(asyncio.Server):
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
-
-
-class _Listener:
-    """The owner's entry of a listening socket in the fd table: it says that `accept` never blocks."""
-
-    def is_closing(self) -> bool:
-        return True  # asyncio lets a program watch a listening socket itself
-
-
-LISTENER = _Listener()
 
 
 async def create_server(
@@ -360,7 +349,7 @@ async def create_unix_server(
 async def _started(loop: Loop, server: Server, start_serving: bool) -> Server:
     for sock in server._sockets or ():
         ensure_no_transport(loop, sock.fileno(), sock)
-        loop._watches.own(sock.fileno(), LISTENER)
+        loop._watches.own(sock.fileno(), listen.Listener(sock))
     if start_serving:
         try:
             server._start_serving()

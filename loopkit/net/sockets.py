@@ -8,7 +8,9 @@ cancelled before it resumes.)
 A reader stays armed in the poller when its operation is done (`net/guests.py`). And when the last receive got
 less than it asked for, the queue was empty a moment ago: the next one waits at once, instead of asking the
 kernel and catching its BlockingIOError, which costs as much as receiving does. Should data have come
-meanwhile, the poll says so immediately. A writer is disarmed: a socket is writable nearly always.
+meanwhile, the poll says so immediately; but what is ready runs before the poll is heard, and may be a
+`timeout(0)` that ends the waiting. So it only waits at once if nothing has been scheduled since
+(`Guest.crowd`). A writer is disarmed: a socket is writable nearly always.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..watches import ensure_no_transport
+from ..descriptors import ensure_no_transport
 from .addresses import ensure_resolved
-from .guests import CONTEXT, Guest
+from .guests import Guest, stop_writing, wait_to_write
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -41,11 +44,11 @@ KNOCK = (0.001, 0.1)
 
 async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
     """Receive at most *nbytes* bytes; ``b""`` at the end of the stream. Raises what ``sock.recv`` raises."""
-    guest = loop._watches.guests.get(sock.fileno())
-    if guest is None or guest.sock() is not sock or loop._debug:
+    entry = loop._watches.entries.get(sock.fileno())
+    if entry is None or (guest := entry.guest) is None or guest.sock() is not sock or loop._debug:
         guest = welcome(loop, sock)
     # fast: no failing recv on a socket that was found empty; see performance.md#drained-sockets
-    must_wait = guest.is_drained and nbytes
+    must_wait = nbytes and len(loop._ready) <= guest.crowd
     while True:
         if must_wait:
             future = guest.expect(loop)
@@ -58,17 +61,17 @@ async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
         except AGAIN:
             must_wait = True
         else:
-            guest.is_drained = 0 < len(data) < nbytes
+            guest.crowd = len(loop._ready) if 0 < len(data) < nbytes else -1
             return data
 
 
 async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
     """Receive into the writable buffer *buf*; the number of bytes. Raises what ``sock.recv_into`` raises."""
-    guest = loop._watches.guests.get(sock.fileno())
-    if guest is None or guest.sock() is not sock or loop._debug:
+    entry = loop._watches.entries.get(sock.fileno())
+    if entry is None or (guest := entry.guest) is None or guest.sock() is not sock or loop._debug:
         guest = welcome(loop, sock)
     # fast: as in sock_recv; see performance.md#drained-sockets
-    must_wait = guest.is_drained and len(buf)
+    must_wait = len(buf) and len(loop._ready) <= guest.crowd
     while True:
         if must_wait:
             future = guest.expect(loop)
@@ -81,7 +84,7 @@ async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
         except AGAIN:
             must_wait = True
         else:
-            guest.is_drained = 0 < count < len(buf)
+            guest.crowd = len(loop._ready) if 0 < count < len(buf) else -1
             return count
 
 
@@ -147,7 +150,7 @@ async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
     """Accept a connection: (a non-blocking socket, the peer's address). Raises as ``sock.accept`` does."""
     guest = welcome(loop, sock)
-    must_wait = guest.is_drained
+    must_wait = len(loop._ready) <= guest.crowd
     while True:
         if must_wait:
             await readable(loop, sock)
@@ -156,7 +159,7 @@ async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, A
         except AGAIN:
             must_wait = True
         else:
-            guest.is_drained = True  # very likely; and to find nobody costs as much as to accept
+            guest.crowd = len(loop._ready)  # very likely; and to find nobody costs as much as to accept
             conn.setblocking(False)
             return conn, address
 
@@ -203,7 +206,8 @@ def welcome(loop: Loop, sock: socket.socket) -> Guest:
 
 def guest_of(loop: Loop, sock: socket.socket) -> Guest:
     """What is known of *sock*: nothing yet, if it is a new one."""
-    guest = loop._watches.guests.get(sock.fileno())
+    entry = loop._watches.entries.get(sock.fileno())
+    guest = None if entry is None else entry.guest
     return guest if guest is not None and guest.sock() is sock else Guest(loop._watches, sock)
 
 
@@ -223,20 +227,13 @@ async def readable(loop: Loop, sock: socket.socket) -> None:
 async def writable(loop: Loop, sock: socket.socket) -> None:
     """Wait until *sock* is writable. Takes the place of a writer that is there."""
     fd = sock.fileno()
-    tables = loop._watches
-    if fd in tables.owners:
-        ensure_no_transport(loop, fd)
+    ensure_no_transport(loop, fd)
     future = loop.create_future()
-    handle = loop._new_handle(_wake, (future,), CONTEXT)
-    replaced = tables.writers.get(fd)
-    tables.watch_write(fd, handle)
-    if replaced is not None:
-        replaced.cancel()
+    waiter = wait_to_write(loop, fd, partial(_wake, future), future)
     try:
         await future
     finally:
-        if tables.writers.get(fd) is handle:
-            tables.unwatch_write(fd)
+        stop_writing(loop, fd, waiter)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

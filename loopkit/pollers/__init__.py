@@ -9,10 +9,12 @@ The contract, in words. A poller is a class with one argument and seven members,
     date). Only the busy poller looks at it.
 ``name``, ``limit``
     What ``--poller`` and ``LOOPKIT_POLLER`` call it; the highest descriptor it can watch, or None.
+    ``knows_files`` is True if it keeps files and not numbers, and may so report a number that is closed.
 ``poll(timeout)``
     Wait up to *timeout* seconds (None: for ever, 0: not at all) and return a list of ``(fd, mask)`` pairs.
 ``register(fd, mask)``, ``modify(fd, mask)``, ``unregister(fd)``
-    As on ``select.epoll`` objects. ``mask`` is an OR of ``POLLIN`` and ``POLLOUT``.
+    As on ``select.epoll`` objects. ``mask`` is an OR of ``POLLIN`` and ``POLLOUT``. ``modify`` raises
+    FileNotFoundError if the number means another file than the one that was registered.
 ``close()``
     Give the kernel object back. Idempotent.
 

@@ -23,15 +23,17 @@ from __future__ import annotations
 import select
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import fstat, sched_yield
+from os import sched_yield
 from typing import TYPE_CHECKING
+
+from .files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
 
 class BusyPoller:
-    __slots__ = ("_confirm", "_owned", "_tried")
+    __slots__ = ("_confirm", "_files", "_owned", "_tried")
 
     name = "busy"
     limit: int | None = None
@@ -40,6 +42,7 @@ class BusyPoller:
         self._owned = owned
         self._tried: dict[int, int] = {}
         self._confirm = select.poll()
+        self._files = Files()
 
     def poll(self, timeout: float | None, /) -> list[tuple[int, int]]:
         if timeout != 0:
@@ -47,16 +50,21 @@ class BusyPoller:
         return self._confirm.poll(0) + list(self._tried.items())
 
     def register(self, fd: int, mask: int, /) -> None:
-        fstat(fd)  # an owned descriptor is never shown to the kernel: a closed one must be refused here
-        self.modify(fd, mask)
+        self._files.add(fd)  # an owned descriptor is never shown to the kernel: a closed one is refused here
+        self._set(fd, mask)
 
     def modify(self, fd: int, mask: int, /) -> None:
+        self._files.check(fd)
+        self._set(fd, mask)
+
+    def _set(self, fd: int, mask: int) -> None:
         if fd in self._owned:
             self._tried[fd] = mask
         else:
             self._confirm.register(fd, mask)
 
     def unregister(self, fd: int, /) -> None:
+        self._files.pop(fd, None)
         if self._tried.pop(fd, None) is None:
             self._confirm.unregister(fd)
 

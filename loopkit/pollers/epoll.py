@@ -10,8 +10,8 @@ b) An entry is keyed by (open file description, descriptor number), not by the n
    lives on and reports events for a number that is closed, or that is by now somebody else's; and it cannot
    be removed through that number any more (``ENOENT`` or ``EBADF``).
 c) The same number can therefore be unknown although we registered it (closed and reused), or known although
-   we did not. Both are expected, not accidents: see ``watches.py``, which retries ``modify`` as ``register``
-   and the other way round, and which builds a new epoll object when a dead entry keeps reporting.
+   we did not. Both are expected, not accidents: to ``watches.py`` a ``modify`` is also the question whether
+   the number still means the same file, and it builds a new epoll object when a dead entry keeps reporting.
 d) ``EPOLLHUP`` and ``EPOLLERR`` are always reported, also with an empty mask. An entry that nobody wants must
    be unregistered; emptying its mask would leave a loop that spins on a hang-up.
 e) Regular files and directories are refused with ``EPERM``: they are always ready. asyncio lets that error
@@ -42,6 +42,7 @@ class EpollPoller:
 
     name = "epoll"
     limit: int | None = None
+    knows_files = True
 
     def __init__(self, owned: Container[int] = ()) -> None:
         self._epoll = select.epoll()

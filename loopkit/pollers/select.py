@@ -22,6 +22,8 @@ from os import fstat
 from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING
 
+from .files import Files
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -29,12 +31,13 @@ FD_SETSIZE = 1024
 
 
 class SelectPoller:
-    __slots__ = ("_readers", "_writers")
+    __slots__ = ("_files", "_readers", "_writers")
 
     name = "select"
     limit: int | None = FD_SETSIZE - 1
 
     def __init__(self, owned: Container[int] = ()) -> None:
+        self._files = Files()
         self._readers: set[int] = set()
         self._writers: set[int] = set()
 
@@ -59,14 +62,19 @@ class SelectPoller:
                 f"select() cannot watch fd {fd} (its limit is {FD_SETSIZE - 1}); use the poll or epoll poller"
             )
         # The kernel would accept anything here and complain at the next poll: complain now, as epoll does.
-        fstat(fd)
-        self.modify(fd, mask)
+        self._files.add(fd)
+        self._set(fd, mask)
 
     def modify(self, fd: int, mask: int, /) -> None:
+        self._files.check(fd)
+        self._set(fd, mask)
+
+    def _set(self, fd: int, mask: int) -> None:
         (self._readers.add if mask & POLLIN else self._readers.discard)(fd)
         (self._writers.add if mask & POLLOUT else self._writers.discard)(fd)
 
     def unregister(self, fd: int, /) -> None:
+        self._files.pop(fd, None)
         self._readers.discard(fd)
         self._writers.discard(fd)
 

@@ -121,9 +121,9 @@ class SocketTransport(asyncio.BaseTransport):
         loop = self._loop
         if loop is not None and not loop.is_closed():  # type: ignore[redundant-expr]
             tables = loop._watches
-            is_read = tables.readers.get(self._fd) is self
+            is_read = tables.reader(self._fd) is self
             info.append("read=polling" if is_read else "read=idle")
-            state = "polling" if self._fd in tables.writers else "idle"
+            state = "polling" if tables.writer(self._fd) is not None else "idle"
             info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
         return f"<{' '.join(info)}>"
 
@@ -166,9 +166,6 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """connection_made() has been called: read from now on, and resume who waits for the connection."""
-        # The descriptor may be among what the poll has found, armed by its former user: data must not
-        # come before who awaits us has resumed.
-        self._loop._watches.stale.add(self._fd)
         try:
             self._start_reading()
         except (OSError, ValueError) as exc:  # the poller cannot watch it
@@ -214,7 +211,7 @@ class SocketTransport(asyncio.BaseTransport):
     def _lose(self, exc: BaseException | None) -> None:
         """No more events; `connection_lost(exc)` is on its way."""
         self._state = LOST
-        self._loop._watches.forget(self._fd)
+        self._loop._watches.forget(self._fd, self)
         self._loop.call_soon(self._call_connection_lost, exc, context=self._context)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
@@ -232,6 +229,11 @@ class SocketTransport(asyncio.BaseTransport):
         server, self._server = self._server, None
         if server is not None:
             server._detach(self)
+
+    def _lose_number(self, exc: OSError) -> None:
+        """Somebody has closed our descriptor, and the number means another file now: see watches.py."""
+        self._socket.detach()  # to close it, or to write what is held, would hit that file
+        self._fatal_error(exc)
 
     def _give_back(self) -> None:
         """Close the descriptor, that nobody waits for any more."""

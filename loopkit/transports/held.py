@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def send_all(loop: Loop) -> None:
-    """Have everything sent that is held in *loop*, whoever raises meanwhile; then let the last exception out."""
+    """Have everything sent that is held, whoever raises meanwhile; then let the last exception out."""
     holding, failed = list(loop._unsent), []
     if loop._gathering is not None:
         holding.append(loop._gathering)

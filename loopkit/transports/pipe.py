@@ -86,7 +86,7 @@ class PipeTransport(asyncio.BaseTransport):
         """True once it is closed, or about to be."""
         return self._state >= DRAINING
 
-    def _describe(self, watchers: str) -> list[str]:
+    def _describe(self, direction: str) -> list[str]:
         info = [type(self).__name__]
         if self._pipe is None:
             return [*info, "closed", f"fd={self._fileno}"]
@@ -96,7 +96,8 @@ class PipeTransport(asyncio.BaseTransport):
         if self._loop.is_closed():
             info.append("open")
         else:
-            info.append("polling" if self._fileno in getattr(self._loop._watches, watchers) else "idle")
+            watcher = getattr(self._loop._watches, direction)(self._fileno)
+            info.append("idle" if watcher is None else "polling")
         return info
 
     def _begin(self, waiter: asyncio.Future[None]) -> None:
@@ -139,7 +140,7 @@ class PipeTransport(asyncio.BaseTransport):
     def _stop(self) -> None:
         """Watch the pipe no longer. What the other direction watches is not ours to remove."""
         tables = self._loop._watches
-        if tables.readers.get(self._fileno) is self._reader:
+        if tables.reader(self._fileno) is self._reader:
             tables.unwatch_read(self._fileno)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
@@ -147,7 +148,7 @@ class PipeTransport(asyncio.BaseTransport):
             self._protocol.connection_lost(exc)
         finally:
             tables = self._loop._watches
-            if self._fileno not in tables.readers and self._fileno not in tables.writers:
+            if tables.reader(self._fileno) is None and tables.writer(self._fileno) is None:
                 tables.forget(self._fileno)  # it may be armed still: see rest_read
             self._pipe.close()
             self._reader.cancel()  # it refers to us, as we to it
@@ -172,7 +173,7 @@ class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
         self._paused = False
 
     def __repr__(self) -> str:
-        return f"<{' '.join(self._describe('readers'))}>"
+        return f"<{' '.join(self._describe('reader'))}>"
 
     def is_reading(self) -> bool:
         """True unless closing or paused."""
@@ -243,7 +244,7 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
         self._writer = loop._new_handle(self.on_writable, (), self._context)
 
     def __repr__(self) -> str:
-        info = self._describe("writers")
+        info = self._describe("writer")
         if self._pipe is not None and info[-1] != "open":
             info.append(f"bufsize={self._backlog.size}")
         return f"<{' '.join(info)}>"
@@ -258,7 +259,7 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
         # A device is readable when somebody types: that says nothing about its other side.
         tables = self._loop._watches
         is_device = stat.S_ISCHR(fstat(self._fileno).st_mode)
-        if not is_device and self._state < DRAINING and self._fileno not in tables.readers:
+        if not is_device and self._state < DRAINING and tables.reader(self._fileno) is None:
             tables.watch_read(self._fileno, self._reader)
 
     def on_readable(self) -> None:
@@ -366,7 +367,7 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
         super()._stop()
         self._backlog.clear()
         tables = self._loop._watches
-        if tables.writers.get(self._fileno) is self._writer:
+        if tables.writer(self._fileno) is self._writer:
             tables.unwatch_write(self._fileno)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:

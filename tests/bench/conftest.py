@@ -10,7 +10,8 @@ import pytest
 from loopkit.bench.loops import Contestant
 from loopkit.bench.measure import Bench, Settings
 from loopkit.bench.placement import Placement
-from loopkit.bench.scenarios import SCENARIOS, Scenario
+from loopkit.bench.scenario import Scenario
+from loopkit.bench.scenarios import SCENARIOS
 
 ROOT = str(Path(__file__).parents[2])
 ASYNCIO = Contestant("asyncio", "asyncio:SelectorEventLoop")

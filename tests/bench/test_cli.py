@@ -2,11 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loopkit.bench import loops
+from loopkit.bench.apps import missing
 from loopkit.bench.loops import KNOWN, Contestant
 from loopkit.bench.scenarios import SCENARIOS, choose
 from loopkit.cli.bench import main
@@ -153,6 +155,28 @@ def test_other_systems_are_told_why(
     assert "it needs Linux" in capsys.readouterr().err
 
 
+def test_an_application_that_is_not_installed_is_skipped_with_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = replace(SCENARIOS["tornado"], needs=("no_such_library", "nor_this"))
+    monkeypatch.setitem(SCENARIOS, "tornado", absent)
+    why = "no_such_library, nor_this are not installed (python -m pip install 'loopkit-asyncio[bench-apps]')"
+    assert main(["sleep", "tornado", "--rounds", "1", "--quick", "--loops", "asyncio"]) == 0
+    out, err = capsys.readouterr()
+    assert f"tornado is skipped: {why}" in err
+    assert "tornado" not in out
+    assert main(["tornado", "--loops", "asyncio"]) == 2
+    assert capsys.readouterr().err == f"loopkit bench: tornado: {why}\n"
+
+
+def test_a_server_that_is_not_on_the_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr("loopkit.bench.peers.POSTGRES", "/nonexistent")
+    for name, package in (("redis", "redis-server"), ("asyncpg", "postgresql"), ("psycopg", "postgresql")):
+        installed = replace(SCENARIOS[name], needs=())
+        assert f"is not on this machine (Debian's package: {package})" in missing(installed)
+
+
 def test_names_and_aliases_of_loops() -> None:
     assert [loop.name for loop in loops.choose(["epoll", "asyncio"], ["epoll"])[0]] == [
         "loopkit-epoll",
@@ -167,4 +191,4 @@ def test_names_and_aliases_of_loops() -> None:
 
 def test_groups_and_scenarios_are_chosen_once_each() -> None:
     assert [scenario.name for scenario in choose(["sock", "echo"])] == ["sock", "protocol", "streams"]
-    assert len(choose(["all"])) == len(SCENARIOS)
+    assert len(choose(["all", "scale", "apps"])) == len(SCENARIOS)

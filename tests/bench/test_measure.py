@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from loopkit.bench import measure
+from loopkit.bench.apps import missing
 from loopkit.bench.loops import FLOOR, KNOWN, LOOPKIT, Contestant
 from loopkit.bench.measure import Bench, find_program
 from loopkit.bench.processes import Failure
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.leaks("fds", "children", reason="the load process serve
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_has_a_figure_on_asyncio(bench: Bench, name: str) -> None:
     scenario = tiny(name)
+    if why := missing(scenario):
+        pytest.skip(why)
     sample = bench.measure(scenario, ASYNCIO)
     assert sample["operations"] >= 1
     assert scenario.metric.key in sample

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 import loopkit
-from loopkit import watches
+from loopkit import descriptors
 from loopkit.late import late
 from tests.apps.running import PROGRAMS, ROOT, output_of, proof, running
 
@@ -27,14 +27,14 @@ ROOMS = (
 class Home:
     """Any class will do."""
 
-    fileno = late("watches")
+    fileno = late("descriptors")
 
 
 def test_the_first_access_puts_the_function_in_its_place():
     assert isinstance(vars(Home)["fileno"], late)
-    assert Home().fileno.__func__ is watches.fileno  # bound, as functions of a class are
-    assert vars(Home)["fileno"] is watches.fileno
-    assert Home.fileno is watches.fileno
+    assert Home().fileno.__func__ is descriptors.fileno  # bound, as functions of a class are
+    assert vars(Home)["fileno"] is descriptors.fileno
+    assert Home.fileno is descriptors.fileno
 
 
 def test_importing_loopkit_enters_none_of_those_rooms():

@@ -13,6 +13,7 @@ import pytest
 
 import loopkit
 from loopkit import loop as module
+from loopkit import timers
 from tests.shape.counting import CountingLoop
 from tests.support.net import unix_pair
 
@@ -254,7 +255,7 @@ def test_a_timer_far_away_is_waited_for_in_steps(patient):
     real = patient._watches.poll
     patient._watches.poll = lambda timeout: (patient.call_soon(patient.stop), real(timeout))[1]
     patient.run_forever()
-    assert patient.timeouts[0] == module.LONGEST_POLL
+    assert patient.timeouts[0] == timers.LONGEST_POLL
 
 
 def test_with_nothing_to_do_it_waits_for_ever(patient):

@@ -11,6 +11,7 @@ import pytest
 import loopkit
 from loopkit.pollers import EpollPoller, SelectPoller
 from loopkit.watches import Watches
+from tests.support.fdtable import armed, is_read
 from tests.support.net import unix_pair
 
 
@@ -58,6 +59,12 @@ def told(tables):
     return news
 
 
+def poll(tables):
+    """As the turn does it."""
+    tables.polls += 1
+    return tables.poll(5)
+
+
 # -- wanting and arming --------------------------------------------------------------------------------------
 
 
@@ -70,7 +77,7 @@ def test_each_direction_is_armed_when_it_is_wanted(tables, handle):
         tables.unwatch_write(fd)
         tables.unwatch_read(fd)
         assert told(tables) == [("modify", fd, POLLIN), ("unregister", fd)]
-        assert (tables.readers, tables.writers, tables.armed) == ({}, {}, {})
+        assert tables.entries == {}
 
 
 def test_unwatching_returns_who_was_there(tables, handle):
@@ -89,7 +96,7 @@ def test_a_transports_reader_rests_and_comes_back_for_nothing(tables, handle):
         told(tables)
         for _ in range(3):
             tables.rest_read(fd)
-            assert fd not in tables.readers
+            assert not is_read(tables, fd)
             tables.watch_read(fd, handle)
         assert told(tables) == []
 
@@ -111,9 +118,9 @@ def test_an_event_that_nobody_wants_disarms(tables, handle):
         tables.watch_read(fd, handle)
         tables.rest_read(fd)
         theirs.send(b"x")
-        assert tables.poll(5) == [(fd, POLLIN)]
+        assert poll(tables) == [(fd, POLLIN)]
         told(tables)
-        tables.unwanted(fd)
+        tables.unwanted(fd, POLLIN)
         assert told(tables) == [("unregister", fd)]
         assert tables.poll(0) == []
 
@@ -126,7 +133,8 @@ def test_an_unwanted_reader_leaves_the_writer(tables, handle):
         tables.rest_read(fd)
         theirs.send(b"x")
         told(tables)
-        tables.unwanted(fd)
+        tables.polls += 1
+        tables.unwanted(fd, POLLIN)
         assert told(tables) == [("modify", fd, POLLOUT)]
         assert tables.poll(5) == [(fd, POLLOUT)]
 
@@ -137,7 +145,7 @@ def test_what_the_poller_refuses_is_not_watched(handle):
         tables.watch_read(5000, handle)
     with pytest.raises(ValueError, match="cannot watch fd 5000"):
         tables.watch_write(5000, handle)
-    assert (tables.readers, tables.writers, tables.armed) == ({}, {}, {})
+    assert tables.entries == {}
     tables.close()
 
 
@@ -175,7 +183,7 @@ def test_closing_before_letting_go_is_forgiven(tables, handle):
     ours.close()
     theirs.close()
     assert tables.unwatch_read(fd) is handle
-    assert tables.armed == {}
+    assert tables.entries == {}
 
 
 def test_a_number_the_poller_knows_already_is_modified(tables, handle):
@@ -194,8 +202,7 @@ def test_forgetting_takes_everything(tables, handle):
         tables.watch_write(fd, handle)
         tables.rest_read(fd)
         tables.forget(fd)
-        assert (tables.readers, tables.writers, tables.armed) == ({}, {}, {})
-        assert fd in tables.stale
+        assert tables.entries == {}
         tables.forget(fd)
 
 
@@ -234,12 +241,14 @@ def test_a_rebuild_keeps_what_is_wanted_and_drops_what_is_dead(tables, handle):
         tables.watch_read(resting.fileno(), handle)
         tables.rest_read(resting.fileno())
         tables.watch_read(dead.fileno(), handle)
+        dead_number = dead.fileno()
         dead.close()
         other.close()
         old = tables.poller
         tables.rebuild()
         assert tables.poller is not old
-        assert tables.armed == {ours.fileno(): POLLIN | POLLOUT}
+        assert armed(tables, ours.fileno()) == POLLIN | POLLOUT
+        assert dead_number not in tables.entries
         assert tables.poll(5) == [(ours.fileno(), POLLOUT)]
 
 
@@ -332,7 +341,7 @@ def test_what_was_closed_can_still_be_named_by_its_object(loop):
     assert loop.remove_writer(ours) is True
     with pytest.raises(ValueError, match="Invalid file descriptor: -1"):
         loop.remove_reader(ours)
-    assert loop._watches.objects == {}
+    assert all(entry.thing is not ours for entry in loop._watches.entries.values())
 
 
 @pytest.mark.parametrize("method", ["add_reader", "add_writer"])

@@ -11,7 +11,9 @@ from loopkit.bench.load.churn import ChurnLoad
 from loopkit.bench.load.connections import Broken, Peer
 from loopkit.bench.load.crowd import Backlog, Crowd, open_idle
 from loopkit.bench.load.echo import EchoLoad
+from loopkit.bench.load.exchanges import EXCHANGES
 from loopkit.bench.load.meter import Meter
+from loopkit.bench.load.talk import TalkLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +108,21 @@ def backlog(job: Job, hold: Callable[[], None]) -> Sample:
     return measure(job, hold, Backlog(reach(job), job["size"], job["connections"], job["pid"]).pump)
 
 
+def talk(job: Job, hold: Callable[[], None]) -> Sample:
+    """Requests and answers of some protocol."""
+    load = TalkLoad(reach(job), EXCHANGES[job["exchange"]], job["connections"])
+    with contextlib.closing(load):
+        return measure(job, hold, load.pump)
+
+
+def grpc(job: Job, hold: Callable[[], None]) -> Sample:
+    """Calls of gRPC."""
+    from loopkit.bench.load.calls import CallLoad
+
+    with contextlib.closing(CallLoad(":".join(map(str, job["address"])), job["connections"])) as load:
+        return measure(job, hold, load.pump)
+
+
 def reach(job: Job) -> Peer:
     """The server a job is for."""
     return Peer(job["transport"], job["address"], job["certificate"])
@@ -117,4 +134,6 @@ JOBS: dict[str, Callable[[Job, Callable[[], None]], Sample]] = {
     "memory": memory,
     "crowd": crowd,
     "backlog": backlog,
+    "talk": talk,
+    "grpc": grpc,
 }

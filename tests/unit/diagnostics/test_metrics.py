@@ -99,6 +99,16 @@ def test_a_stall_among_ten_thousand_short_turns_is_not_lost(clocked):
     assert seen.stretches.longest == pytest.approx(1.0, abs=0.001)
 
 
+def test_a_new_poller_object_is_counted_as_the_old_one_was(clocked):
+    loop, _ = clocked
+    metrics(loop)
+    loop._watches.rebuild()
+    before = metrics(loop).polls
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert metrics(loop).polls == before + 1
+
+
 def test_a_timer_is_late_by_what_runs_before_it_in_its_own_turn(clocked):
     loop, clock = clocked
     metrics(loop)

@@ -61,7 +61,7 @@ async def test_a_factory_that_fails_leaves_the_callers_socket_alone():
         with pytest.raises(LookupError):
             await loop.connect_accepted_socket(bad_factory, ours)
         assert ours.fileno() != -1
-        assert ours.fileno() not in loop._watches.owners
+        assert loop._watches.owner(ours.fileno()) is None
 
 
 async def test_every_socket_of_a_failed_attempt_is_closed(monkeypatch):

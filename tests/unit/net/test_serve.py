@@ -11,6 +11,7 @@ import socket
 import pytest
 
 from loopkit.net import listen, serve
+from tests.support.fdtable import is_read
 from tests.support.net import connect, read_all, unix_pair
 from tests.support.protocols import Echo, Recorder
 
@@ -58,7 +59,7 @@ async def test_connection_made_is_called_while_accepting():
             real(*args)
             seen.append(len(factory.made))
 
-        loop._watches.readers[server.sockets[0].fileno()]._callback = on_connections
+        loop._watches.reader(server.sockets[0].fileno())._callback = on_connections
         await factory.until(5)
         assert seen[0] == 5
         for client in clients:
@@ -76,7 +77,7 @@ async def test_one_event_accepts_no_more_than_the_backlog():
             real(*args)
             seen.append(len(factory.made) - before)
 
-        asyncio.get_running_loop()._watches.readers[server.sockets[0].fileno()]._callback = on_connections
+        asyncio.get_running_loop()._watches.reader(server.sockets[0].fileno())._callback = on_connections
         await factory.until(4)
         assert max(seen) == 3
         for client in clients:
@@ -176,7 +177,7 @@ async def test_out_of_descriptors_is_reported_once_and_nobody_is_lost(few_descri
         few_descriptors(0)
         while not reports:
             await asyncio.sleep(0)
-        assert number not in loop._watches.readers  # it rests: the listener is readable all the time
+        assert not is_read(loop._watches, number)  # it rests: the listener is readable all the time
         [report] = reports
         assert report["message"] == "socket.accept() out of system resource"
         assert report["exception"].errno == errno.EMFILE
@@ -257,7 +258,7 @@ async def test_an_error_of_accept_that_is_not_about_resources_is_reported(report
             raise OSError(errno.EPERM, "firewalled")
 
     async with serving(Factory()) as (server, address):
-        handle = asyncio.get_running_loop()._watches.readers[server.sockets[0].fileno()]
+        handle = asyncio.get_running_loop()._watches.reader(server.sockets[0].fileno())
         listener, handle._args = handle._args[0], (Broken(),)
         with connect(address):
             while not reports:
@@ -389,9 +390,9 @@ async def test_a_listening_socket_is_known_as_the_loops_own():
     loop = asyncio.get_running_loop()
     async with serving(Factory()) as (server, _):
         number = server.sockets[0].fileno()
-        assert loop._watches.owner(number) is serve.LISTENER
+        assert loop._watches.owner(number)._socket is server._sockets[0]
         server.close()
-        assert number not in loop._watches.owners
+        assert loop._watches.owner(number) is None
 
 
 async def test_a_datagram_socket_is_no_server():

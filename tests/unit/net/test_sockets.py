@@ -8,6 +8,7 @@ import ssl
 
 import pytest
 
+from tests.support.fdtable import armed, is_read, is_written
 from tests.support.net import blocking, fill, read_exactly, unix_pair
 
 
@@ -69,7 +70,7 @@ async def test_a_cancelled_receiver_can_be_followed_by_another(operation):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert ours.fileno() not in asyncio.get_running_loop()._watches.readers
+            assert not is_read(asyncio.get_running_loop()._watches, ours.fileno())
         theirs.send(b"x")
         assert await receive(ours, operation) == b"x"
 
@@ -80,9 +81,9 @@ async def test_a_full_receive_is_followed_by_a_try_and_a_short_one_by_a_wait():
     with unix_pair() as (ours, theirs):
         theirs.send(b"abcdef")
         assert await loop.sock_recv(ours, 4) == b"abcd"
-        assert not loop._watches.guests[ours.fileno()].is_drained
+        assert loop._watches.entries[ours.fileno()].guest.crowd == -1
         assert await loop.sock_recv(ours, 4) == b"ef"
-        assert loop._watches.guests[ours.fileno()].is_drained
+        assert loop._watches.entries[ours.fileno()].guest.crowd >= 0
         loop.call_soon(theirs.send, b"gh")
         assert await loop.sock_recv(ours, 4) == b"gh"
 
@@ -121,8 +122,8 @@ async def test_both_directions_of_a_socket_work_at_once():
         await sending
         assert data == b"x" * amount + b"y" * 100_000
         tables = loop._watches
-        assert ours.fileno() not in tables.writers
-        assert ours.fileno() not in tables.readers
+        assert not is_written(tables, ours.fileno())
+        assert not is_read(tables, ours.fileno())
 
 
 async def test_a_cancelled_sender_lets_go_of_the_socket():
@@ -131,12 +132,12 @@ async def test_a_cancelled_sender_lets_go_of_the_socket():
         fill(ours)
         task = asyncio.ensure_future(loop.sock_sendall(ours, b"y"))
         await asyncio.sleep(0)
-        assert ours.fileno() in loop._watches.writers
+        assert is_written(loop._watches, ours.fileno())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert ours.fileno() not in loop._watches.writers
-        assert ours.fileno() not in loop._watches.armed
+        assert not is_written(loop._watches, ours.fileno())
+        assert not armed(loop._watches, ours.fileno())
 
 
 @pytest.mark.parametrize("data", [b"", bytearray(b"x" * 300_000), memoryview(b"y" * 300_000)])
@@ -257,7 +258,7 @@ async def test_a_refused_connection_names_the_address():
             ConnectionRefusedError, match=rf"Connect call failed \('127.0.0.1', {address[1]}\)"
         ):
             await loop.sock_connect(sock, address)
-        assert sock.fileno() not in loop._watches.writers
+        assert not is_written(loop._watches, sock.fileno())
 
 
 async def test_a_unix_listener_whose_queue_is_full_is_tried_again(tmp_path):

@@ -217,13 +217,21 @@ def test_a_closed_descriptor_is_refused(poller):
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
-    if isinstance(poller, PollPoller):
-        poller.register(reading, POLLIN)  # poll(2) has no registration to refuse; it says so at the next call
-        assert ready(poller, reading) == POLLNVAL
-        poller.unregister(reading)
-    else:
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            poller.register(reading, POLLIN)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        poller.register(reading, POLLIN)
+
+
+def test_a_number_that_means_another_file_cannot_be_modified(poller):
+    """That is how the fd table asks whether it does."""
+    with unix_pair() as (ours, theirs), unix_pair() as (other, peer):
+        fd = ours.fileno()
+        poller.register(fd, POLLIN)
+        poller.modify(fd, POLLIN)
+        os.dup2(other.fileno(), fd)
+        with pytest.raises(FileNotFoundError):
+            poller.modify(fd, POLLIN)
+        with contextlib.suppress(OSError, KeyError):
+            poller.unregister(fd)
 
 
 def test_a_descriptor_closed_while_watched_stops_nobody(poller, kind):

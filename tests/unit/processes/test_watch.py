@@ -11,6 +11,7 @@ import pytest
 import loopkit
 from loopkit.processes import watch
 from loopkit.processes.watch import ExitWatch, collect
+from tests.support.fdtable import armed
 from tests.support.leaks import open_descriptors
 
 
@@ -57,7 +58,7 @@ async def test_the_descriptor_is_given_back(child):
     child.stdin.close()
     child.returncode = await future
     assert pidfd not in open_descriptors()
-    assert pidfd not in asyncio.get_running_loop()._watches.armed
+    assert not armed(asyncio.get_running_loop()._watches, pidfd)
 
 
 async def test_no_thread_where_there_is_a_pidfd(child):

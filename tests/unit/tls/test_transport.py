@@ -93,10 +93,10 @@ async def test_an_echo_asks_the_poller_nothing():
         server.transport.write(b"warm")
         await server.received(4)
         tables, calls = asyncio.get_running_loop()._watches, []
-        arm, settle = tables._arm, tables.settle
+        arm, settle = tables._arm, tables._settle
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(tables), "_arm", lambda self, *args: (calls.append(args), arm(*args)))
-            patch.setattr(type(tables), "settle", lambda self, *args: (calls.append(args), settle(*args)))
+            patch.setattr(type(tables), "_settle", lambda self, *args: (calls.append(args), settle(*args)))
             for count in range(1, 6):
                 server.transport.write(b"echo")
                 await server.received(4 + 4 * count)

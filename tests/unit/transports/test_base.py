@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 import loopkit
+from tests.support.fdtable import armed, is_read
 from tests.support.net import connect, reset, tcp_pair, unix_pair
 from tests.support.protocols import Recorder
 
@@ -28,14 +29,14 @@ async def test_the_descriptor_is_its_own_from_beginning_to_end():
         fd = ours.fileno()
         transport, protocol = await connected(ours)
         assert loop._watches.owner(fd) is transport
-        assert loop._watches.readers[fd] is transport
+        assert loop._watches.reader(fd) is transport
         transport.abort()
-        assert fd not in loop._watches.readers
-        assert fd not in loop._watches.armed
+        assert not is_read(loop._watches, fd)
+        assert not armed(loop._watches, fd)
         assert loop._watches.owner(fd) is transport  # until it is closed
         await protocol.lost()
         await asyncio.sleep(0)
-        assert fd not in loop._watches.owners
+        assert loop._watches.owner(fd) is None
         assert ours.fileno() == -1
 
 
@@ -200,7 +201,7 @@ def test_a_transport_that_waits_for_nothing_and_is_nobodys_complains():
             del transport, protocol
             with pytest.warns(ResourceWarning, match="unclosed transport <StreamTransport"):
                 gc.collect()
-            assert number not in loop._watches.owners
+            assert loop._watches.owner(number) is None
         loop.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import loopkit
 from loopkit.transports import pipe
+from tests.support.fdtable import armed, is_read
 from tests.support.protocols import Recorder
 
 
@@ -115,7 +116,7 @@ async def test_a_device_is_not_watched_for_a_hang_up():
     tty.setraw(slave)
     with opened(master) as (other,):
         transport, protocol = await writing(open(slave, "wb", buffering=0))
-        assert slave not in asyncio.get_running_loop()._watches.readers
+        assert not is_read(asyncio.get_running_loop()._watches, slave)
         transport.write(b"hello")
         assert other.read(100) == b"hello"
         transport.close()
@@ -185,7 +186,7 @@ async def test_pipes_are_not_tried_blindly():
     reader, writer = os.pipe()
     with opened(writer, mode="wb"):
         transport, protocol = await reading(open(reader, "rb", buffering=0))
-        assert reader not in asyncio.get_running_loop()._watches.owners
+        assert asyncio.get_running_loop()._watches.owner(reader) is None
         os.set_blocking(reader, True)
         for _ in range(3):
             await asyncio.sleep(0)
@@ -221,7 +222,7 @@ async def test_closing_a_paused_pipe_leaves_nothing_armed():
         transport.pause_reading()
         transport.close()
         await protocol.lost()
-        assert reader not in asyncio.get_running_loop()._watches.armed
+        assert not armed(asyncio.get_running_loop()._watches, reader)
 
 
 async def test_one_event_reads_a_bounded_amount(monkeypatch):
