@@ -6,38 +6,78 @@ A process may end while it is looked at: then it has nothing, and that is no err
 from __future__ import annotations
 
 import os
-import socket
-import struct
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 __all__ = [
+    "Thread",
+    "asleep",
+    "awake_seconds",
     "bearing",
+    "blocks",
     "descriptor_limit",
     "descriptors",
     "family",
     "highest_descriptor",
-    "listening",
-    "owner",
+    "numbers",
+    "ran_seconds",
+    "stopped",
+    "syscall",
+    "tasks",
     "threads",
-    "unread",
-    "wanted_seconds",
+    "waited_seconds",
 ]
 
 PROC = Path("/proc")
 
-#: States in /proc/net/tcp (net/tcp_states.h).
-ESTABLISHED = "01"
-LISTEN = "0A"
+#: A thread of a process: their numbers.
+Thread = tuple[int, int]
+
+#: System calls in which a server may be found asleep, by their numbers (asm/unistd_64.h; the generic table).
+_CALLS: dict[str, dict[int, str]] = {
+    "x86_64": {
+        0: "read",
+        1: "write",
+        20: "writev",
+        35: "sleep",
+        42: "connect",
+        43: "accept",
+        44: "send",
+        45: "recv",
+        46: "send",
+        47: "recv",
+        61: "wait",
+        230: "sleep",
+        247: "wait",
+        288: "accept",
+    },
+    "aarch64": {
+        63: "read",
+        64: "write",
+        66: "writev",
+        95: "wait",
+        101: "sleep",
+        115: "sleep",
+        202: "accept",
+        203: "connect",
+        206: "send",
+        207: "recv",
+        211: "send",
+        212: "recv",
+        242: "accept",
+        260: "wait",
+    },
+}
 
 
 def family(pid: int) -> list[int]:
     """The process and all that descend from it, zombies excepted."""
     parents: dict[int, int] = {}
-    for entry in _numbers(PROC):
+    for entry in numbers(PROC):
         try:
             # The name in brackets may hold anything, brackets too: what follows the last one counts.
             state, parent = (PROC / str(entry) / "stat").read_text().rpartition(")")[2].split()[:2]
@@ -54,7 +94,7 @@ def family(pid: int) -> list[int]:
 def bearing(mark: str) -> list[int]:
     """Every process of this user in whose environment *mark* stands: whoever has inherited it."""
     found = []
-    for pid in _numbers(PROC):
+    for pid in numbers(PROC):
         try:
             if mark.encode() in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
@@ -65,17 +105,17 @@ def bearing(mark: str) -> list[int]:
 
 def threads(pids: Iterable[int]) -> int:
     """How many threads they have together."""
-    return sum(len(_numbers(PROC / str(pid) / "task")) for pid in pids)
+    return sum(len(numbers(PROC / str(pid) / "task")) for pid in pids)
 
 
 def descriptors(pids: Iterable[int]) -> int:
     """How many descriptors they have open together."""
-    return sum(len(_numbers(PROC / str(pid) / "fd")) for pid in pids)
+    return sum(len(numbers(PROC / str(pid) / "fd")) for pid in pids)
 
 
 def highest_descriptor(pids: Iterable[int]) -> int:
     """The highest number of an open descriptor; -1 if there is none."""
-    return max((fd for pid in pids for fd in _numbers(PROC / str(pid) / "fd")), default=-1)
+    return max((fd for pid in pids for fd in numbers(PROC / str(pid) / "fd")), default=-1)
 
 
 def descriptor_limit(pid: int) -> int | None:
@@ -88,90 +128,78 @@ def descriptor_limit(pid: int) -> int | None:
     return int(soft) if soft.isdecimal() else None
 
 
-def wanted_seconds(pids: Iterable[int]) -> float:
-    """How long all their threads so far have run or waited for a processor, in seconds.
+def tasks(pids: Iterable[int]) -> list[Thread]:
+    """All their threads."""
+    return [(pid, thread) for pid in pids for thread in numbers(PROC / str(pid) / "task")]
 
-    Unlike processor time it says the same on a crowded machine: who never sleeps wants one all the time.
+
+def ran_seconds(pids: Iterable[int]) -> float:
+    """The processor time of all their threads so far."""
+    return sum(_scheduled(thread)[0] for thread in tasks(pids))
+
+
+def awake_seconds(pids: Iterable[int]) -> float:
+    """How long all their threads so far have run, or waited for a processor."""
+    return sum(sum(_scheduled(thread)) for thread in tasks(pids))
+
+
+def waited_seconds(thread: Thread | None = None) -> float:
+    """How long a thread, or the calling one, has been ready to run and had no processor."""
+    return _scheduled(thread)[1]
+
+
+def _scheduled(thread: Thread | None) -> tuple[float, float]:
+    """How long it has run, and how long it has waited for a processor, in seconds; (0, 0) if it has ended."""
+    path = PROC / "thread-self" if thread is None else PROC / str(thread[0]) / "task" / str(thread[1])
+    try:
+        ran, waited, _ = (path / "schedstat").read_text().split()
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
+def asleep(pids: Iterable[int]) -> bool:
+    """Whether none of their threads runs, wants to, or waits for a disk."""
+    return all(_state(thread) in "SZX" for thread in tasks(pids))
+
+
+def stopped(pids: Iterable[int]) -> bool:
+    """Whether all their threads have been stopped by a signal."""
+    return all(_state(thread) in "TtZX" for thread in tasks(pids))
+
+
+def _state(thread: Thread) -> str:
+    try:
+        text = (PROC / str(thread[0]) / "task" / str(thread[1]) / "stat").read_text()
+    except OSError:
+        return "X"
+    return text.rpartition(")")[2].split()[0]
+
+
+def syscall(thread: Thread) -> tuple[str, int] | None:
+    """In which call a thread sleeps, and that call's first argument; None if it runs, or nobody may know.
+
+    The names are those of :data:`_CALLS`, "" for any other: waiting in a poller is no more worth knowing.
     """
-    total = 0
-    for pid in pids:
-        for thread in _numbers(PROC / str(pid) / "task"):
-            try:
-                ran, waited, _ = (PROC / str(pid) / "task" / str(thread) / "schedstat").read_text().split()
-            except OSError:
-                continue
-            total += int(ran) + int(waited)
-    return total / 1e9
+    try:
+        words = (PROC / str(thread[0]) / "task" / str(thread[1]) / "syscall").read_text().split()
+        return _CALLS[platform.machine()].get(int(words[0]), ""), int(words[1], 16)
+    except (OSError, ValueError, IndexError, KeyError):
+        return None
 
 
-def listening(pids: Iterable[int]) -> list[tuple[str, int]]:
-    """The TCP addresses on which they listen, as one connects to them: never the wildcard."""
-    held = {inode for pid in pids for inode in _sockets(pid)}
-    return sorted({(host, port) for host, port, inode in _listeners() if inode in held})
+def blocks(pid: int, fd: int) -> bool | None:
+    """Whether a descriptor is a blocking one; None if that cannot be seen."""
+    try:
+        text = (PROC / str(pid) / "fdinfo" / str(fd)).read_text()
+        return not int(text.partition("flags:")[2].split()[0], 8) & os.O_NONBLOCK
+    except (OSError, ValueError, IndexError):
+        return None
 
 
-def unread(port: int, client: int) -> int:
-    """How many bytes from the client's port a server on *port* of this machine has not read yet.
-
-    0 as well if nothing is known: no such connection can be seen.
-    """
-    for fields in _tcp(ESTABLISHED):
-        if _port(fields[1]) == port and _port(fields[2]) == client:
-            return int(fields[4].partition(":")[2], 16)
-    return 0
-
-
-def owner(host: str, port: int) -> int | None:
-    """The process of this machine, and this user, that listens there; None if there is none to be seen."""
-    inodes = {inode for at, number, inode in _listeners() if number == port and at == host}
-    for pid in _numbers(PROC):
-        if inodes & set(_sockets(pid)):
-            return pid
-    return None
-
-
-def _numbers(folder: Path) -> list[int]:
+def numbers(folder: Path) -> list[int]:
+    """The entries of a folder below /proc that are numbers; none if it is gone, or somebody else's."""
     try:
         return [int(name) for name in os.listdir(folder) if name.isdecimal()]
     except OSError:
         return []
-
-
-def _sockets(pid: int) -> Iterator[str]:
-    for fd in _numbers(PROC / str(pid) / "fd"):
-        try:
-            target = os.readlink(PROC / str(pid) / "fd" / str(fd))
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            yield target[8:-1]
-
-
-def _listeners() -> Iterator[tuple[str, int, str]]:
-    """(host to connect to, port, inode) of every listening TCP socket."""
-    for fields in _tcp(LISTEN):
-        yield _host(fields[1].partition(":")[0]), _port(fields[1]), fields[9]
-
-
-def _tcp(state: str) -> Iterator[list[str]]:
-    """The fields of every TCP socket in this state: number, local, remote, state, queues, ... (proc(5))."""
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = (PROC / "net" / name).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
-            if fields[3] == state:
-                yield fields
-
-
-def _port(address: str) -> int:
-    return int(address.partition(":")[2], 16)
-
-
-def _host(text: str) -> str:
-    """An address as the kernel prints it: 32-bit words in the machine's byte order, in hexadecimal."""
-    packed = b"".join(struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
-    if len(packed) == 4:
-        return "127.0.0.1" if not any(packed) else socket.inet_ntop(socket.AF_INET, packed)
-    return "::1" if not any(packed) else socket.inet_ntop(socket.AF_INET6, packed)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .words import say
+from .words import TEXTS, say
 
 if TYPE_CHECKING:
     from .examine import Options, Outcome, Result
     from .server import Server
 
-__all__ = ["as_json", "head", "lines", "nobody", "score"]
+__all__ = ["as_json", "described", "head", "lines", "nobody", "score", "wrapped"]
 
-#: How wide explanations are, in columns.
+#: How wide explanations are at most, in columns; and at least, however narrow the terminal is.
 WIDTH = 100
+NARROWEST = 20
 
 
-def head(result: Result, server: Server, lang: str) -> str:
+def head(result: Result, server: Server, lang: str) -> list[str]:
     """Who was examined."""
     what = say(lang, f"answers.{result.answer}")
-    return say(lang, "server", {"where": _where(server), "what": what})
+    return wrapped(say(lang, "server", {"where": _where(server), "what": what}))
 
 
 def nobody(server: Server, error: str, lang: str) -> str:
@@ -29,52 +31,65 @@ def nobody(server: Server, error: str, lang: str) -> str:
     return say(lang, "nobody", {"where": _where(server), "error": error})
 
 
-def lines(outcome: Outcome, options: Options, lang: str) -> list[str]:
+def lines(outcome: Outcome, options: Options, lang: str, *, verbose: bool = False) -> list[str]:
     """One check: how it ended, and if not well, how so and what to do.
 
-    One that was skipped takes a single line: there may be a dozen of them, below the one that matters.
+    One that was not made takes a single line, if that is wide enough: there may be a dozen of them, below the
+    one that matters.
     """
     status = say(lang, f"status.{outcome.status}") + "  "
-    title, explanation = _title(outcome, options, lang), _explanation(outcome, lang)
-    if outcome.status == "skipped":
-        return [status + say(lang, "briefly", {"title": title, "how": explanation})]
     indent = " " * _columns(status)
-    shown = [status + title]
+    title, explanation = _title(outcome, options, lang), _explanation(outcome, lang)
+    if outcome.status in ("skipped", "undecided"):
+        return _below(status, wrapped(say(lang, "briefly", {"title": title, "how": explanation}), indent))
+    shown = wrapped(title, indent)
     if explanation:
-        shown += _wrapped(explanation, indent)
+        shown += wrapped(explanation, indent)
     if outcome.status == "fault":
-        shown += _wrapped(say(lang, f"{outcome.name}.hint"), indent)
-    return shown
+        shown += wrapped(_hint(outcome, lang), indent)
+    if verbose and outcome.errors.strip():
+        shown += wrapped(say(lang, "its-errors"), indent)
+        shown += [f"{indent}| {line}" for line in outcome.errors.rstrip().splitlines()]
+    return _below(status, shown)
 
 
-def score(result: Result, lang: str) -> str:
-    """The last line."""
+def _below(status: str, shown: list[str]) -> list[str]:
+    """With the status before the first of these indented lines."""
+    return [status + shown[0][_columns(status) :], *shown[1:]]
+
+
+def score(result: Result, lang: str) -> list[str]:
+    """The last lines."""
     values = {"points": result.points, "possible": result.possible}
-    return say(lang, "score" if result.points < result.possible else "good", values)
+    return wrapped(say(lang, "score" if result.points < result.possible else "good", values))
 
 
-def as_json(result: Result, options: Options, server: Server, lang: str) -> str:
-    """Everything, for programs. Texts are in *lang*; names and numbers are the same in each language."""
-    checks = [
-        {
-            "name": outcome.name,
-            "status": outcome.status,
-            "title": _title(outcome, options, lang),
-            "how": outcome.how,
-            "text": _explanation(outcome, lang),
-            "hint": say(lang, f"{outcome.name}.hint") if outcome.status == "fault" else "",
-            "seconds": round(outcome.seconds, 3),
-        }
-        for outcome in result.outcomes
-    ]
+def described(outcome: Outcome, options: Options, lang: str) -> dict[str, Any]:
+    """One check, for programs. Texts are in *lang*; names and numbers are the same in each language."""
+    return {
+        "name": outcome.name,
+        "status": outcome.status,
+        "title": _title(outcome, options, lang),
+        "how": outcome.how,
+        "cause": outcome.cause,
+        "text": _explanation(outcome, lang),
+        "hint": _hint(outcome, lang) if outcome.status == "fault" else "",
+        "where": outcome.where,
+        "stderr": outcome.errors,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def as_json(result: Result, options: Options, address: tuple[str, int] | None, lang: str) -> str:
+    """Everything, for programs."""
     document = {
         "target": result.target,
-        "address": list(server.address),
+        "address": list(address) if address else None,
         "answers": result.answer,
         "passed": not result.faults,
         "score": {"points": result.points, "of": result.possible},
         "faults": result.faults,
-        "checks": checks,
+        "checks": [described(outcome, options, lang) for outcome in result.outcomes],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -94,14 +109,29 @@ def _explanation(outcome: Outcome, lang: str) -> str:
     how = say(lang, outcome.how, outcome.values)
     if outcome.status != "fault":
         return how
-    return say(lang, "because", {"fault": say(lang, f"{outcome.name}.fault"), "how": how})
+    text = say(lang, "because", {"fault": say(lang, f"{outcome.name}.fault"), "how": how})
+    if outcome.where:
+        text = say(
+            lang, "because-of", {"text": text, "cause": say(lang, "at-line", {"where": outcome.where})}
+        )
+    if outcome.cause:
+        stop = "" if text.endswith((".", "。")) else say(lang, "full-stop")
+        text = say(lang, "because-of", {"text": text + stop, "cause": say(lang, outcome.cause)})
+    return text
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    """Indented lines. They end at spaces, or between characters that are two columns wide."""
+def _hint(outcome: Outcome, lang: str) -> str:
+    """Advice: on what was seen to be the cause, or happened, if there is something to say of just that."""
+    names = (f"{name}.hint" for name in (outcome.cause, outcome.how, outcome.name))
+    return say(lang, next(name for name in names if name in TEXTS))
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Indented lines, as wide as the terminal. They end at spaces, or between characters of two columns."""
+    width = max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) - len(indent))
     found, line = [], ""
     for piece in _pieces(text):
-        if line and _columns(line + piece.rstrip()) > WIDTH - len(indent):
+        if line and _columns(line + piece.rstrip()) > width:
             found.append(indent + line.rstrip())
             line = ""
         line += piece

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from . import process
+from . import process, sockets
+from .patience import Clock, Trouble
 from .ports import held_port
-from .talk import Trouble
+from .program import Program, last_words
 
-__all__ = ["Program", "Running", "Server"]
+if TYPE_CHECKING:
+    import subprocess
+    from contextlib import AbstractContextManager
+
+    from .program import Limits
+
+__all__ = ["Running", "Server", "ServerProgram", "ports_in", "shadow"]
 
 #: What is given to a program when nobody says what it takes, in this order. A program that does not
 #: understand the first ends at once; one with a port of its own ignores it.
 ARGUMENTS: tuple[list[str], ...] = (["{port}"], ["server", "{port}"], ["--port", "{port}"], [])
 
-#: Seconds a program has to begin to listen.
+#: Seconds of its own a program has to begin to listen.
 STARTUP = 10.0
 
-#: How much of what it writes to stderr is kept: the end, in bytes.
-KEPT = 65536
+#: What EADDRINUSE looks like, in Python and elsewhere.
+_IN_USE = re.compile(r"address already in use|EADDRINUSE|\[Errno 98\]", re.IGNORECASE)
 
-#: How Python frames the traceback of an exception group: bars before the lines of each part, rules between.
-_BAR = re.compile(r"^ *\| ?")
-_RULE = re.compile(r"^ *\+[-+]")
-
-#: A frame of a traceback, or where a syntax error is.
-_FRAME = re.compile(r'^ +File "(.+)", line (\d+)')
+#: What may be a port that is written down in a program.
+_PORT = re.compile(r"(?<![\w.])\d{4,5}(?![\w.])")
 
 
 class Server(Protocol):
@@ -48,8 +47,21 @@ class Server(Protocol):
     def startable(self) -> bool:
         """Whether it can be interrupted, killed and started again."""
 
+    @property
+    def errors(self) -> str:
+        """What it has written to stderr, if that can be known."""
+
     def ended(self, within: float = 0.0) -> str | int | None:
         """Its last words, or its exit code, if it ends in so many seconds; else None."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """What is done meanwhile comes to it at once, if it can be stopped."""
+
+    def settle(self) -> None:
+        """Return when it has nothing left to do, as far as can be seen."""
+
+    def where(self) -> str:
+        """The line at which it is, if it can be asked; that ends it."""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -68,12 +80,13 @@ class Running:
     """
 
     startable = False
+    errors = ""
 
     def __init__(self, host: str, port: int) -> None:
         found = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)
         addresses: list[tuple[str, int]] = [entry[4][:2] for entry in found]  # type: ignore[misc]
         self.address = next((address for address in addresses[:-1] if not _refusal(address)), addresses[-1])
-        self.pid = process.owner(*self.address)
+        self.pid = sockets.owner(*self.address)
 
     def refusal(self, within: float) -> str:
         """Why it takes no connection within so many seconds; empty if it does."""
@@ -82,37 +95,42 @@ class Running:
     def ended(self, within: float = 0.0) -> None:
         """Nobody knows."""
 
+    def held(self) -> AbstractContextManager[None]:
+        """It is not ours to stop."""
+        return nullcontext()
+
+    def settle(self) -> None:
+        """Nobody knows whether it has; it has a moment."""
+        time.sleep(0.05)
+
+    def where(self) -> str:
+        """It is not ours to end."""
+        return ""
+
     def close(self) -> None:
         """It goes on running."""
 
 
-class Program:
+class ServerProgram(Program):
     """A program that is started with a port, and ended whatever it does.
 
     Args:
         words: the program and its arguments, in which ``{port}`` stands for the port.
         port: the port to give it; 0: a free one, another one for each start.
+        limits: what it may use.
     """
 
     startable = True
 
-    def __init__(self, words: list[str], port: int = 0) -> None:
-        self._words = words
-        #: What all that descends from the program inherits, whatever group or parent it has by then.
-        self._mark = f"LOOPKIT_CHECK={os.getpid()}.{id(self)}"
+    def __init__(self, words: list[str], port: int = 0, limits: Limits | None = None) -> None:
+        super().__init__(words, limits)
         self._port = port
         self._forms = self._guess()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._listener: threading.Thread | None = None
-        self._errors = bytearray()
+        self._again: list[str] = []
         self.address = ("", 0)
-        self.pid: int | None = None
 
     def _guess(self) -> list[list[str]]:
-        path, *arguments = self._words
-        program = [path] if os.access(path, os.X_OK) and not path.endswith(".py") else [sys.executable, path]
-        if program == [path]:
-            program = [str(Path(path).absolute())]  # as for a script, the current directory counts
+        program, arguments = self.command(), self._words[1:]
         if any("{port}" in word for word in arguments):
             return [program + arguments]
         if arguments:
@@ -128,125 +146,102 @@ class Program:
         with nullcontext(self._port) if self._port else held_port() as port:
             self._start(port)
 
+    def restart(self) -> None:
+        """Start it once more, at the same port. Raises Trouble if it does not listen."""
+        words = self._run(self._again, self.address[1])
+        if words is not None:
+            raise self._explained(self.errors, words)
+
     def _start(self, port: int) -> None:
         ends: dict[str | int, str] = {}
+        said = ""
         for form in self._forms:
-            self._launch([word.replace("{port}", str(port)) for word in form])
-            if self._wait_until_it_listens(port):
+            words = self._run([word.replace("{port}", str(port)) for word in form], port)
+            if words is None:
                 self._forms = [form]
                 return
-            words = self.ended()
-            if words is None:
-                self.close()
-                raise Trouble("deaf", seconds=STARTUP)
-            command = [Path(form[0]).name, *form[1:]]
+            said += self.errors
+            command = [os.path.basename(form[0]), *form[1:]]
             ends.setdefault(words, " ".join(command).replace("{port}", "PORT"))
             self.close()
-        told = [Trouble("in-answer-to", command=shown, words=said) for said, shown in ends.items()]
-        raise Trouble("ended", words=told if len(told) > 1 else words)
+        told = [Trouble("in-answer-to", command=shown, words=words) for words, shown in ends.items()]
+        raise self._explained(said, told if len(told) > 1 else words)
 
-    def _launch(self, command: list[str]) -> None:
-        self._errors.clear()
-        name, _, value = self._mark.partition("=")
-        try:
-            # A group of its own: it and its children are interrupted as a terminal does it.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={**os.environ, name: value},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Trouble("ended", words=f"{command[0]}: {error.strerror}") from None
-        self.pid = self._process.pid
-        self.command = command
-        # A pipe that nobody empties stops whoever writes to it, and a file would grow without end.
-        self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
-        self._listener.start()
+    def _run(self, command: list[str], port: int) -> str | int | None:
+        """None if it listens, else its last words. Raises Trouble if it does neither."""
+        child = self.launch(command)
+        self._again = command
+        if self._wait_until_it_listens(child, port):
+            return None
+        words = self.ended()
+        if words is None:
+            self.close()
+            raise Trouble("deaf", seconds=STARTUP)
+        return words
 
-    def _listen(self, child: subprocess.Popen[bytes]) -> None:
-        assert child.stderr is not None
-        while data := os.read(child.stderr.fileno(), KEPT):
-            self._errors += data
-            del self._errors[:-KEPT]
+    def _explained(self, said: str, words: object) -> Trouble:
+        """Why it did not start, if one of the usual reasons can be seen in what it said."""
+        if name := shadow(said, self):
+            return Trouble("shadow", file=name, words=words)
+        if _IN_USE.search(said):
+            return self._in_use(words)
+        return Trouble("unstarted", words=words)
 
-    def _wait_until_it_listens(self, port: int) -> bool:
-        assert self._process is not None
-        end = time.monotonic() + STARTUP
-        while self._process.poll() is None and time.monotonic() < end:
-            if found := process.listening(process.family(self._process.pid)):
+    def _in_use(self, words: object) -> Trouble:
+        """That its port is taken, and by whom, as far as that can be seen."""
+        ports = [self._port or self.address[1]] if self._port or self.address[1] else ports_in(self.path)
+        for port in ports:
+            if (pid := sockets.owner("", port)) is not None:
+                return Trouble("port-owned", port=port, pid=pid, words=words)
+        return Trouble("port-lingers", words=words)
+
+    def _wait_until_it_listens(self, child: subprocess.Popen[bytes], port: int) -> bool:
+        clock = Clock(child.pid)
+        end = clock.now() + STARTUP
+        while child.poll() is None and clock.now() < end:
+            if found := sockets.listening(process.family(child.pid)):
                 self.address = next((address for address in found if address[1] == port), found[0])
                 return True
             time.sleep(0.01)
         return False
 
-    def ended(self, within: float = 0.0) -> str | int | None:
-        """Its last words, or its exit code, if it has ended or does so in *within* seconds."""
-        if self._process is None:
-            return None
-        try:
-            self._process.wait(within)
-        except subprocess.TimeoutExpired:
-            return None
-        if self._listener is not None:
-            self._listener.join(0.5)  # a grandchild may hold the pipe open
-        if words := _last_words(self._errors.decode(errors="replace"), Path(self._words[0]).name):
-            return words
-        code = self._process.returncode
-        return signal.Signals(-code).name if code < 0 else code
 
-    def interrupt(self, seconds: float) -> bool:
-        """Ctrl-C, as a terminal sends it; whether it ends within so many seconds.
+def shadow(said: str, program: Program) -> str:
+    """A file beside the program that hides a module of Python's and is spoken of in what it *said*.
 
-        Up to three times, as a person would: a signal that comes between a program's last look at its signals
-        and its sleep in the kernel is not noticed before the next event.
-        """
-        assert self._process is not None
-        for _ in range(3):
-            try:
-                os.killpg(self._process.pid, signal.SIGINT)
-                self._process.wait(seconds / 3)
-                return True
-            except ProcessLookupError:
-                return True
-            except subprocess.TimeoutExpired:
-                pass
-        return False
-
-    def complaint(self) -> bool:
-        """Whether it has written a traceback."""
-        return b"Traceback (most recent call last)" in self._errors
-
-    def close(self) -> None:
-        """Kill it with all that descends from it, and wait."""
-        child, self._process = self._process, None
-        if child is None:
-            return
-        _kill(-child.pid)
-        child.wait()
-        for pid in process.bearing(self._mark):  # whoever has left the group
-            _kill(pid)
-        assert self._listener is not None
-        assert child.stderr is not None
-        self._listener.join(1.0)
-        if not self._listener.is_alive():
-            child.stderr.close()
-
-
-def _last_words(errors: str, program: str) -> str:
-    """The last line; if that is an exception, with the place in the *program* where it came from."""
-    lines = [_BAR.sub("", line) for line in errors.splitlines() if not _RULE.match(line)]
-    lines = [line for line in lines if line.strip()]
-    if not lines:
+    ``import select`` finds ``select.py`` in the program's folder first, be it the program itself.
+    """
+    last = last_words(said, program.name)
+    folder = program.path.absolute().parent
+    try:
+        found = sorted(os.listdir(folder))
+    except OSError:
         return ""
-    last = lines.pop().strip()[:200]
-    while lines and lines[-1].startswith(" "):
-        frame = _FRAME.match(lines.pop())
-        if frame and Path(frame[1]).name == program:
-            return f"{last} ({program}, line {frame[2]})"
-    return last
+    for entry in found:
+        name = entry.removesuffix(".py")
+        if name in sys.stdlib_module_names and (name != entry or (folder / name).is_dir()):
+            itself = any(str(at / entry) in said for at in (folder, folder.resolve()))
+            if f"'{name}'" in last or (itself and entry != program.name):
+                return entry
+            if entry == program.name and re.search(
+                rf"^\s*(import|from)\s+{name}\b", _text(program.path), re.M
+            ):
+                return entry
+    return ""
+
+
+def ports_in(path: os.PathLike[str]) -> list[int]:
+    """The numbers in a program's text that may be its port, in their order."""
+    found = dict.fromkeys(int(number) for number in _PORT.findall(_text(path)))
+    return [number for number in found if 1024 <= number < 65536]
+
+
+def _text(path: os.PathLike[str]) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1_000_000)
+    except OSError:
+        return ""
 
 
 def _refusal(address: tuple[str, int], within: float = 1.0) -> str:
@@ -255,10 +250,3 @@ def _refusal(address: tuple[str, int], within: float = 1.0) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass

@@ -1,103 +1,82 @@
 """One client's connection to the server under examination. Whatever the server does, nothing here hangs.
 
-Two limits hold for each wait: `Patience.each` seconds without any progress, and the moment at which the whole
-check must be over (a server that answers one byte a second makes progress all the time).
+Two limits hold for each wait: `Patience.each` seconds without any progress, and the end of the whole check (a
+server that answers one byte a second makes progress all the time).
 """
 
 from __future__ import annotations
 
-import math
+import errno
+import fcntl
+import os
 import select
 import socket
 import struct
-import time
-from typing import TYPE_CHECKING, Any, Self
+import termios
+from typing import TYPE_CHECKING, Self
+
+from .patience import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .patience import Patience
 
-__all__ = ["Patience", "Talk", "Trouble"]
+__all__ = ["Talk", "call"]
 
 CHUNK = 65536
 
 #: How many bytes of what was sent or received are quoted in a message.
 QUOTED = 40
 
-
-class Trouble(Exception):
-    """What the server did wrong: the name of a text in `words.py`, and what goes into it."""
-
-    def __init__(self, how: str, **values: Any) -> None:
-        super().__init__(how, values)
-        self.how = how
-        self.values = values
+#: The first byte of `struct tcp_info`, when the other end has closed and we have not (net/tcp_states.h).
+CLOSE_WAIT = 8
 
 
-class Patience:
-    """How long to wait.
-
-    Args:
-        each: seconds without progress.
-        altogether: seconds from now.
-    """
-
-    def __init__(self, each: float, altogether: float) -> None:
-        self.each = each
-        self.end = time.monotonic() + altogether
-        self.altogether = altogether
-
-    def left(self) -> float:
-        """Seconds that the next wait may take. Raises Trouble if all time is up."""
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise Trouble("late", seconds=self.altogether)
-        return min(self.each, left)
-
-    def until(self, true: Callable[[], bool], seconds: float = math.inf) -> bool:
-        """Whether this becomes true in time, and in so many seconds; asked every few milliseconds."""
-        end = time.monotonic() + min(self.left(), seconds)
-        while not true():
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.01)
-        return True
-
-
-class Talk:
-    """A connection.
+def call(address: tuple[str, int], patience: Patience, *, small: bool = False) -> Talk:
+    """Connect to a server. Raises Trouble if it does not take the connection.
 
     Args:
         address: the server's host and port.
-        patience: how long each wait may take.
+        patience: how long each wait may take, then and later.
         small: make the kernel's buffers on our side tiny, so that the server's sends become partial early.
+    """
+    talk = Talk(socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET), patience)
+    try:
+        if small:
+            talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            # Not as tiny: on the loopback less than a segment of 64 KiB is sent by a timer only.
+            talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        talk.connect(address)
+    except BaseException:
+        talk.sock.close()
+        raise
+    return talk
 
-    Raises:
-        Trouble: the server does not take the connection.
+
+class Talk:
+    """A connection, from either end.
+
+    Args:
+        sock: its socket, which is closed with it.
+        patience: how long each wait may take.
     """
 
-    def __init__(self, address: tuple[str, int], patience: Patience, *, small: bool = False) -> None:
+    def __init__(self, sock: socket.socket, patience: Patience) -> None:
         self._patience = patience
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.sock = socket.socket(family)
-        try:
-            if small:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                # Not as tiny: on the loopback less than a segment of 64 KiB is sent by a timer only.
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-            self.sock.settimeout(patience.left())
-            self.sock.connect(address)
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except TimeoutError:
-            self.sock.close()
-            raise Trouble("unaccepted", seconds=patience.each) from None
-        except OSError as error:
-            self.sock.close()
-            raise Trouble("refused", error=error.strerror) from None
-        except BaseException:
-            self.sock.close()
-            raise
-        self.sock.setblocking(False)
-        self.port: int = self.sock.getsockname()[1]
+        self.sock = sock
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = 0
+
+    def connect(self, address: tuple[str, int]) -> None:
+        """Connect it. Raises Trouble if nobody takes the connection."""
+        error = self.sock.connect_ex(address)
+        if error == errno.EINPROGRESS:
+            if not self._wait(select.POLLOUT):
+                raise Trouble("unaccepted", seconds=self._patience.each)
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise Trouble("refused", error=os.strerror(error))
+        self.port = self.sock.getsockname()[1]
 
     def __enter__(self) -> Self:
         return self
@@ -107,8 +86,17 @@ class Talk:
         self.close() if kind is None else self.reset()
 
     def close(self) -> None:
-        """Say goodbye, as a program that ends does."""
+        """Say goodbye, as a program that ends does.
+
+        But to a server that has closed first, break it off: else its end of the connection stays in TIME_WAIT
+        and holds its port for a minute, in which a server without SO_REUSEADDR cannot be started.
+        """
+        if self.sock.fileno() >= 0 and self._left_alone():
+            self.reset()
         self.sock.close()
+
+    def _left_alone(self) -> bool:
+        return self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[0] == CLOSE_WAIT
 
     def reset(self) -> None:
         """Break the connection off, as a machine that crashes and comes back does."""
@@ -140,8 +128,9 @@ class Talk:
         rest = memoryview(data)
         received = 0
         while rest or received < len(answer):
-            events = (select.POLLOUT if rest else 0) | (select.POLLIN if received < len(answer) else 0)
-            ready = self._ready(events, self._patience.left())
+            ready = self._wait(
+                (select.POLLOUT if rest else 0) | (select.POLLIN if received < len(answer) else 0)
+            )
             if not ready:
                 raise Trouble("silent", seconds=self._patience.each, got=received, wanted=len(answer))
             if rest and ready & select.POLLOUT:
@@ -153,23 +142,67 @@ class Talk:
                 self._compare(chunk, answer, received)
                 received += len(chunk)
 
-    def pour(self, data: memoryview, seconds: float) -> int:
-        """Send until the server takes no more for so many seconds; how many bytes it took."""
+    def pour(self, data: memoryview) -> int:
+        """Send what is taken at once; how many bytes it was."""
         sent = 0
-        while sent < len(data) and self._ready(select.POLLOUT, seconds):
-            sent += self._send(data[sent : sent + CHUNK])
-            self._patience.left()
+        while sent < len(data) and (taken := self._send(data[sent : sent + CHUNK])):
+            sent += taken
         return sent
 
     def line(self) -> bytes:
         """What comes until a line is whole; b"" if nothing comes; less than a line if no more comes."""
         data = b""
-        while not data.endswith(b"\n") and self._ready(select.POLLIN, self._patience.left()):
+        while not data.endswith(b"\n") and self._wait(select.POLLIN):
             chunk = self._recv(CHUNK)
             if not chunk:
                 raise Trouble("closed", got=len(data), wanted=len(data) + 1)
             data += chunk
         return data
+
+    def anything(self) -> bytes:
+        """Whatever comes, at least a byte. Raises Trouble if nothing does."""
+        if not self._wait(select.POLLIN):
+            raise Trouble("mute", seconds=self._patience.each)
+        data = self._recv(CHUNK)
+        if not data:
+            raise Trouble("closed", got=0, wanted=1)
+        return data
+
+    def clear(self) -> None:
+        """Take what has come so far and forget it. A connection that has ended or is lost is not noticed."""
+        try:
+            while self.sock.recv(CHUNK):
+                pass
+        except OSError:
+            pass
+
+    def hears_or_ends(self) -> bool:
+        """Whether anything came, the end of the connection included, before patience was over."""
+        return bool(self._wait(select.POLLIN))
+
+    @property
+    def delivered(self) -> bool:
+        """Whether all that was sent has arrived at the other end's kernel."""
+        return self._count(termios.TIOCOUTQ) == 0
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes have come that were not received here yet."""
+        return self._count(termios.FIONREAD)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes that were sent here the other end's kernel has not taken yet."""
+        return self._count(termios.TIOCOUTQ)
+
+    def _count(self, request: int) -> int:
+        if self.sock.fileno() < 0:
+            return 0
+        found: int = struct.unpack("i", fcntl.ioctl(self.sock, request, b"\0\0\0\0"))[0]
+        return found
+
+    def _wait(self, events: int) -> int:
+        return self._patience.wait(lambda seconds: self._ready(events, seconds))
 
     def _ready(self, events: int, seconds: float) -> int:
         poll = select.poll()

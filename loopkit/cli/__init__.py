@@ -7,6 +7,7 @@ It raises :class:`~loopkit.cli.options.UsageError` for bad usage: one line on st
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -30,6 +31,9 @@ VERBS = {
 
 #: Verbs whose output, exceptions and death are the user's program's, not ours.
 _PROGRAMS = ("run", "repl")
+
+#: Nothing more can be written where the output goes.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _USAGE = """\
 usage: loopkit [OPTIONS]                          a prompt with top-level await
@@ -63,6 +67,11 @@ def usage() -> str:
     return _USAGE.format(verbs=verbs, pollers=", ".join(POLLERS))
 
 
+def _forget_output() -> None:
+    """What is still in the buffer must go somewhere when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a program's own SystemExit and exceptions pass through.
 
@@ -89,9 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if verb in _PROGRAMS:
             raise
-        # loopkit doctor | head -1. What is still in the buffer must go somewhere when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _forget_output()  # loopkit doctor | head -1
         return 1
+    except OSError as error:
+        if verb in _PROGRAMS or error.errno not in _FULL:
+            raise
+        _forget_output()
+        print(f"loopkit: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 2
     except UsageError as error:
         print(f"loopkit: {error}", file=sys.stderr)
         return 2

@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopkit.check import Options, examine, report
-from loopkit.check.server import Program, Running
+from loopkit.check.client import ClientProgram
+from loopkit.check.client_checks import examine_client
+from loopkit.check.program import Limits
+from loopkit.check.server import Running, ServerProgram
+from loopkit.check.sockets import owner
 from loopkit.check.words import LANGUAGES, language, say
 from loopkit.cli.options import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loopkit.check import Outcome
     from loopkit.check.server import Server
 
 __all__ = ["main"]
 
-_USAGE = """\
-usage: loopkit check [OPTIONS] PROGRAM [ARGS...]
-       loopkit check [OPTIONS] HOST:PORT
-
-Starts a student's server, or connects to one that runs, and says what is wrong with it.
-PROGRAM is a Python script, or any executable. All that stands after it is given to it: OPTIONS
-come first. {port} in ARGS stands for the port it is given; without it PORT, `server PORT`,
-`--port PORT` and nothing at all are tried in turn.
-Exit code 0: it passed; 1: it has faults; 2: bad usage.
-
-  --lang zh|en       the language of the messages; default: that of the environment (LANG)
-  --json             print the result as one JSON object
-  --expect ANSWER    upper or echo; default: whichever it does
-  --port PORT        give the program this port; default: a free one
-  --timeout SECONDS  how long to wait for an answer; default: 5
-  --connections N    how many clients the crowd has; default: 1000
-"""
-
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]*?)\]?:(?P<port>\d{1,5})")
 
+#: The options that take a value, and their values when they are left out.
+_VALUES = {"lang": "", "expect": "", "port": "0", "timeout": "5", "connections": "1000", "memory": "0"}
+_FLAGS = {
+    "--client": "client",
+    "--json": "json",
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "-h": "help",
+    "--help": "help",
+}
 
-class _Chosen(NamedTuple):
+_ANSWERS = ("upper", "echo", "any")
+
+
+class Chosen(NamedTuple):
+    """What the user chose."""
+
     words: list[str]
     options: Options
+    limits: Limits
     lang: str
-    as_json: bool
+    flags: frozenset[str]
     port: int
 
 
@@ -53,111 +59,216 @@ def main(argv: list[str]) -> int:
 
     Raises UsageError for what cannot be understood or is not there.
     """
-    if argv[:1] in (["-h"], ["--help"]):
-        print(_USAGE, end="")
+    lang = _language(argv)
+    chosen = _parse(argv, lang)
+    if "help" in chosen.flags:
+        print(say(lang, "usage"), end="")
         return 0
     if not sys.platform.startswith("linux"):
-        raise UsageError("check needs Linux: it reads from /proc where a process listens")
-    chosen = _parse(argv)
+        raise UsageError(say(lang, "needs-linux"))
+    _warn_of_options_behind(chosen)
+    with stoppable():
+        try:
+            return _check_client(chosen) if "client" in chosen.flags else _check_server(chosen)
+        except (KeyboardInterrupt, Terminated):
+            print(f"loopkit check: {say(lang, 'stopped')}", file=sys.stderr)
+            return 130
+
+
+def _check_server(chosen: Chosen) -> int:
     server = _server(chosen)
-    # Fourteen lines would not say more; but a program that reads the result gets it in its usual form.
-    if not chosen.as_json and isinstance(server, Running):
+    as_json = "json" in chosen.flags
+    # Eighteen lines would not say more; but a program that reads the result gets it in its usual form.
+    if not as_json and isinstance(server, Running):
         error = server.refusal(chosen.options.patience)
         if error:
             print(f"loopkit check: {report.nobody(server, error, chosen.lang)}", file=sys.stderr)
             return 1
-
-    def tell(outcome: Outcome) -> None:
-        if not chosen.as_json:
-            for line in report.lines(outcome, chosen.options, chosen.lang):
-                print(line, flush=True)
-
-    before = {number: signal.signal(number, how) for number, how in _SIGNALS.items()}
-    try:
-        result = examine(server, " ".join(chosen.words), chosen.options, tell)
-    except (KeyboardInterrupt, _Terminated):
-        print(f"loopkit check: {say(chosen.lang, 'stopped')}", file=sys.stderr)
-        return 130
-    finally:
-        for number, how in before.items():
-            signal.signal(number, how)
-    if chosen.as_json:
-        print(report.as_json(result, chosen.options, server, chosen.lang))
+    result = examine(server, " ".join(chosen.words), chosen.options, _teller(chosen))
+    if as_json:
+        print(report.as_json(result, chosen.options, server.address, chosen.lang))
     else:
         print()
-        if server.address[1]:
-            print(report.head(result, server, chosen.lang))
-        print(report.score(result, chosen.lang))
+        head = report.head(result, server, chosen.lang) if server.address[1] else []
+        print(*head, *report.score(result, chosen.lang), sep="\n")
     return 1 if result.faults else 0
 
 
-class _Terminated(BaseException):
-    pass
+def _check_client(chosen: Chosen) -> int:
+    check_file(chosen.words[0], chosen.lang)
+    check_port(chosen.port, chosen.lang)
+    program = ClientProgram(chosen.words, chosen.port, chosen.limits)
+    result = examine_client(program, " ".join(chosen.words), chosen.options, _teller(chosen))
+    if "json" in chosen.flags:
+        print(report.as_json(result, chosen.options, None, chosen.lang))
+    else:
+        head = report.wrapped(say(chosen.lang, "client", {"program": chosen.words[0]}))
+        print("", *head, *report.score(result, chosen.lang), sep="\n")
+    return 1 if result.faults else 0
+
+
+def _teller(chosen: Chosen) -> Any:
+    def tell(outcome: Outcome) -> None:
+        if "json" not in chosen.flags:
+            shown = report.lines(outcome, chosen.options, chosen.lang, verbose="verbose" in chosen.flags)
+            print(*shown, sep="\n", flush=True)
+
+    return tell
+
+
+class Terminated(BaseException):
+    """SIGTERM has come."""
 
 
 def _terminate(*_: Any) -> None:
-    raise _Terminated
+    raise Terminated
 
 
-#: Being terminated must not leave the server behind. And a shell starts what runs in the background with
-#: Ctrl-C ignored, which a child would inherit, and be blamed for.
-_SIGNALS: dict[int, Any] = {signal.SIGTERM: _terminate, signal.SIGINT: signal.default_int_handler}
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Being terminated must not leave a server behind.
+
+    And a shell starts what runs in the background with Ctrl-C ignored, which a child would inherit, and be
+    blamed for.
+    """
+    signals: dict[int, Any] = {signal.SIGTERM: _terminate, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, how) for number, how in signals.items()}
+    try:
+        yield
+    finally:
+        for number, how in before.items():
+            signal.signal(number, how)
 
 
-def _parse(argv: list[str]) -> _Chosen:
-    values = {"lang": "", "expect": "", "port": "0", "timeout": "5", "connections": "1000"}
-    rest, as_json = list(argv), False
+# -- The words of the command.
+
+
+def _language(argv: list[str]) -> str:
+    """The language asked for before anything else is understood; English where Chinese cannot be shown."""
+    wanted = ""
+    for number, word in enumerate(argv):
+        if not word.startswith("-"):
+            break
+        if word.startswith("--lang="):
+            wanted = word.partition("=")[2]
+        elif word == "--lang":
+            wanted = "".join(argv[number + 1 : number + 2])
+    lang = language(wanted if wanted in LANGUAGES else None)
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    if lang == "zh" and not _encodes(encoding, "中文"):
+        if wanted == "zh":
+            print(say("en", "no-chinese", {"encoding": encoding}), file=sys.stderr)
+        lang = "en"
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what somebody's program has said may be anything
+            stream.reconfigure(errors="backslashreplace")
+    return lang
+
+
+def _encodes(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _parse(argv: list[str], lang: str) -> Chosen:
+    def wrong(name: str, **values: Any) -> UsageError:
+        return UsageError(say(lang, "see-help", {"what": say(lang, name, values)}))
+
+    values, flags = dict(_VALUES), set()
+    rest = list(argv)
     while rest and rest[0].startswith("-"):
         word = rest.pop(0)
         name, equals, value = word.removeprefix("--").partition("=")
-        if word == "--json":
-            as_json = True
+        if word in _FLAGS:
+            flags.add(_FLAGS[word])
         elif word.startswith("--") and name in values:
             if not equals and not rest:
-                raise UsageError(f"--{name} needs a value; see loopkit check --help")
+                raise wrong("needs-value", option=f"--{name}")
             values[name] = value if equals else rest.pop(0)
         else:
-            raise UsageError(f"check does not understand {word!r}; see loopkit check --help")
-    if not rest:
-        raise UsageError("check needs a program or HOST:PORT; see loopkit check --help")
-    if values["lang"] and values["lang"] not in LANGUAGES:
-        raise UsageError(f"--lang: {values['lang']!r} is none of {', '.join(LANGUAGES)}")
-    if values["expect"] not in ("", "upper", "echo"):
-        raise UsageError(f"--expect: {values['expect']!r} is neither upper nor echo")
-    options = Options(
-        values["expect"], _number(values, "connections", 2, 100_000), _number(values, "timeout", 0.1, 600)
+            raise wrong("not-understood", word=word)
+    if not rest and "help" not in flags:
+        raise wrong("no-program")
+    for name, choices in (("lang", LANGUAGES), ("expect", _ANSWERS)):
+        if values[name] and values[name] not in choices:
+            told = {"option": f"--{name}", "value": values[name], "choices": ", ".join(choices)}
+            raise UsageError(say(lang, "none-of", told))
+    number = _Numbers(values, lang)
+    return Chosen(
+        rest,
+        Options(values["expect"], number("connections", 2, 100_000), number("timeout", 0.1, 600)),
+        Limits(memory=number("memory", 0, 1_000_000) << 20),
+        lang,
+        frozenset(flags),
+        number("port", 0, 65535),
     )
-    port = _number(values, "port", 0, 65535)
-    return _Chosen(rest, options, language(values["lang"]), as_json, port)
 
 
-def _number(values: dict[str, str], name: str, least: float, most: float) -> Any:
-    """A whole number if the least one is whole, else a float."""
-    text = values[name]
-    try:
-        number = int(text) if isinstance(least, int) else float(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise UsageError(f"--{name}: {text!r} is no number from {least:g} to {most:g}")
-    return number
+class _Numbers:
+    def __init__(self, values: dict[str, str], lang: str) -> None:
+        self._values, self._lang = values, lang
+
+    def __call__(self, name: str, least: float, most: float) -> Any:
+        """A whole number if the least one is whole, else a float."""
+        text = self._values[name]
+        try:
+            number = int(text) if isinstance(least, int) else float(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            told = {"option": f"--{name}", "value": text, "least": least, "most": most}
+            raise UsageError(say(self._lang, "no-number", told))
+        return number
 
 
-def _server(chosen: _Chosen) -> Server:
+def _warn_of_options_behind(chosen: Chosen) -> None:
+    """Options of ours that stand behind the program are the program's, which may be no intention."""
+    known = {*_FLAGS, *(f"--{name}" for name in _VALUES)} - {"-v"}
+    behind = [word for word in chosen.words[1:] if word.partition("=")[0] in known]
+    if behind and not any("{port}" in word or "{host}" in word for word in chosen.words):
+        words = say(chosen.lang, "behind", {"words": " ".join(behind)})
+        print(f"loopkit check: {words}", file=sys.stderr)
+
+
+def _server(chosen: Chosen) -> Server:
     target, *arguments = chosen.words
     address = _ADDRESS.fullmatch(target)
     if address and not os.path.exists(target):
         if arguments or chosen.port:
-            raise UsageError(f"{target} runs already: it can be given neither arguments nor a port")
+            raise UsageError(say(chosen.lang, "runs-already", {"target": target}))
         port = int(address["port"])
         if not 0 < port < 65536:
-            raise UsageError(f"{target!r}: ports go from 1 to 65535")
+            raise UsageError(say(chosen.lang, "no-such-port", {"target": target}))
         try:
             return Running(address["host"], port)
         except (OSError, UnicodeError) as error:
-            raise UsageError(f"{target!r}: {getattr(error, 'strerror', None) or error}") from None
+            told = {"target": target, "error": getattr(error, "strerror", None) or error}
+            raise UsageError(say(chosen.lang, "no-such-host", told)) from None
+    check_file(target, chosen.lang)
+    check_port(chosen.port, chosen.lang)
+    return ServerProgram(chosen.words, chosen.port, chosen.limits)
+
+
+def check_file(target: str, lang: str) -> None:
+    """Raise UsageError if that is no file that can be read."""
     if not os.path.isfile(target):
-        raise UsageError(f"can't find {target!r}: neither a file nor HOST:PORT")
+        raise UsageError(say(lang, "not-found", {"target": target}))
     if not os.access(target, os.R_OK):
-        raise UsageError(f"can't read {target!r}: permission denied")
-    return Program(chosen.words, chosen.port)
+        raise UsageError(say(lang, "not-readable", {"target": target}))
+
+
+def check_port(port: int, lang: str) -> None:
+    """Raise UsageError if somebody has this port."""
+    if not port:
+        return
+    if (pid := owner("", port)) is not None:
+        raise UsageError(say(lang, "port-taken-by", {"port": port, "pid": pid}))
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("", port))
+        except OSError as error:
+            raise UsageError(say(lang, "port-taken", {"port": port, "error": error.strerror})) from None

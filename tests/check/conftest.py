@@ -14,23 +14,24 @@ from typing import Any
 
 import pytest
 
-from tests.check.examinations import SOURCE
+from tests.check.examinations import SOURCE, named
 
-# Seconds that one examination may take, and those before it in the queue.
-LIMIT = 100.0
+# Seconds that one examination may take, and those before it in the queue: ten times what it is where nothing
+# else goes on.
+LIMIT = 600.0
 
 
 @pytest.fixture(scope="session")
 def verdict(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[Path], tuple[int, dict[str, Any]]]]:
-    """A function: server -> (exit code, JSON result) of its examination."""
+) -> Iterator[Callable[..., tuple[int, dict[str, Any]]]]:
+    """A function: program, whether it is a client -> (exit code, JSON result) of its examination."""
     folder = tmp_path_factory.mktemp("verdicts")
     command = [sys.executable, "-m", "tests.check.examinations", str(folder)]
     with subprocess.Popen(command, cwd=SOURCE, start_new_session=True) as examining:
 
-        def wait_for(path: Path) -> tuple[int, dict[str, Any]]:
-            file = folder / f"{path.stem}.json"
+        def wait_for(path: Path, client: bool = False) -> tuple[int, dict[str, Any]]:
+            file = folder / named(path, client)
             end = time.monotonic() + LIMIT
             while not file.exists():
                 assert examining.poll() in (None, 0), "the examinations have failed"

@@ -7,10 +7,11 @@ import string
 
 import pytest
 
-from loopkit.check.checks import ANSWERS, CHECKS
+from loopkit.check.checks import CHECKS
 from loopkit.check.examine import Options, Outcome
+from loopkit.check.patience import Trouble
 from loopkit.check.report import WIDTH, lines
-from loopkit.check.talk import Trouble
+from loopkit.check.room import ANSWERS, ANY
 from loopkit.check.words import LANGUAGES, TEXTS, language, say
 
 
@@ -35,7 +36,7 @@ def test_every_check_has_its_texts() -> None:
     for check in CHECKS:
         for kind in ("title", "fault", "hint"):
             assert f"{check.name}.{kind}" in TEXTS
-    for answer in ANSWERS:
+    for answer in (*ANSWERS, *ANY):
         assert f"answers.{answer}" in TEXTS
 
 

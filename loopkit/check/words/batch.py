@@ -1,0 +1,3 @@
+"""."""
+
+TEXTS: dict[str, tuple[str, str]] = {}

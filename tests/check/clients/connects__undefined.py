@@ -1,0 +1,3 @@
+"""Ends before it connects."""
+
+serve = door  # noqa: F821 - this is the fault
