@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .errors import check_callback
+from .handles import TracedThreadSafeHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +30,8 @@ INSTRUMENTS = ("LOOPKIT_METRICS",)
 
 
 def is_asked_for() -> bool:
-    """Whether ``-X dev`` or PYTHONASYNCIODEBUG ask for debug mode."""
-    asked = not sys.flags.ignore_environment and os.environ.get("PYTHONASYNCIODEBUG")
-    return sys.flags.dev_mode or bool(asked)
+    """Whether ``-X dev`` or PYTHONASYNCIODEBUG ask for debug mode, in asyncio's opinion."""
+    return asyncio.coroutines._is_debug_mode()  # type: ignore[attr-defined,no-any-return]
 
 
 def handles_are_watched() -> bool:
@@ -105,6 +105,9 @@ def guarded_handle(
 ) -> asyncio.Handle:
     """The stdlib's handle, which remembers where it was made: in the caller of *method*."""
     guard(loop, method, callback)
+    if method == "call_soon_threadsafe" and TracedThreadSafeHandle is not asyncio.Handle:
+        # Its constructor calls the other's.
+        return forget_frames(TracedThreadSafeHandle(callback, args, loop, context), 3)  # type: ignore[no-any-return]
     return forget_frames(asyncio.Handle(callback, args, loop, context), 2)  # type: ignore[no-any-return]
 
 

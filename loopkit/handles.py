@@ -6,12 +6,18 @@ cancelled, and whoever runs handles looks at that alone.
 They are real `asyncio.Handle` objects, since programs and tools check for that. The stdlib's constructor
 fills eight slots; a plain callback needs four. The others are constants of the class here, which hide the
 slots of the base: reading them gives the right answer, and nobody has to write them. In debug mode, where
-each handle carries the traceback of its birth, the loop makes stdlib handles instead (`loop.py`).
+each handle carries the traceback of its birth, the loop makes stdlib handles instead (`debug.py`).
+
+From Python 3.14 on what `call_soon_threadsafe` returns has a lock, held while the callback runs: another
+thread that cancels the handle, or asks whether it is cancelled, waits until that is settled. The turn knows
+nothing of this. Where it finds a handle's context it finds, in these, the handle itself, whose `run` takes
+the lock first.
 """
 
 from __future__ import annotations
 
 import asyncio
+from _thread import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,6 +84,48 @@ class TimerHandle(Handle, asyncio.TimerHandle):
             self._callback = None
             self._args = None
             self._loop._timer_handle_cancelled(self)
+
+
+#: asyncio's own; None before Python 3.14.
+_ThreadSafeHandle: Any = getattr(asyncio.events, "_ThreadSafeHandle", None)
+
+if _ThreadSafeHandle is not None:
+
+    class TracedThreadSafeHandle(_ThreadSafeHandle):  # type: ignore[misc]
+        """What `call_soon_threadsafe` returns in debug mode."""
+
+        __slots__ = ("_called_in",)
+
+        @property
+        def _context(self) -> TracedThreadSafeHandle:
+            return self
+
+        @_context.setter
+        def _context(self, context: Context) -> None:
+            self._called_in = context
+
+        def get_context(self) -> Context:
+            """The context the callback runs in."""
+            return self._called_in
+
+        def run(self, callback: Callable[..., Any], *args: Any) -> None:
+            """Call ``callback(*args)``, unless another thread has cancelled this since the turn looked."""
+            with self._lock:
+                if not self._cancelled:
+                    self._called_in.run(callback, *args)
+
+    class ThreadSafeHandle(TracedThreadSafeHandle, Handle):  # type: ignore[misc]
+        """What `call_soon_threadsafe` returns."""
+
+        __slots__ = ()
+
+        _lock: RLock
+
+        def __init__(self) -> None:
+            self._lock = RLock()  # type: ignore[misc]  # a slot of asyncio's
+else:
+    TracedThreadSafeHandle = asyncio.Handle  # type: ignore[misc,assignment]
+    ThreadSafeHandle = Handle  # type: ignore[misc,assignment]
 
 
 def handle_of(loop: Loop, watcher: Any) -> asyncio.Handle:

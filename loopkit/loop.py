@@ -51,7 +51,7 @@ from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import debug, descriptors, errors, executor, fork, pollers, tasks
-from .handles import Handle, TimerHandle
+from .handles import Handle, ThreadSafeHandle, TimerHandle
 from .late import late
 from .timers import TimerHeap
 from .wakeup import Wakeup
@@ -477,7 +477,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle = debug.guarded_handle(self, "call_soon_threadsafe", callback, args, context)
         else:
             # fast: as in call_soon; see performance.md#lean-handles
-            handle = Handle()
+            handle = ThreadSafeHandle()
             handle._callback = callback
             handle._args = args
             handle._loop = self

@@ -1,7 +1,8 @@
 """Futures, tasks and asynchronous generators: asyncio's own, attached to this loop. HOT: `create_task`.
 
 Owns what a loop adds to these objects, which are those in C: the task factory, whose calling convention
-changed four times, and the hooks by which generators that were never exhausted get closed.
+changed four times, and the hooks by which generators that were never exhausted get closed. Their classes are
+looked up where asyncio looks: a tool that puts its own there shall see the tasks of this loop, too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
-from asyncio import Future, Task
+from asyncio import futures, tasks
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ TaskFactory = Callable[..., "asyncio.Future[Any]"]
 
 def create_future(loop: Loop) -> asyncio.Future[Any]:
     """A new `asyncio.Future` attached to this loop."""
-    return Future(loop=loop)
+    return futures.Future(loop=loop)
 
 
 def set_task_factory(loop: Loop, factory: TaskFactory | None) -> None:
@@ -54,9 +55,9 @@ def _create_task_311(
     if loop._task_factory is None:
         # fast: the usual task has neither; see performance.md#task-keywords
         if name is None and context is None:
-            task = Task(coro, loop=loop)
+            task = tasks.Task(coro, loop=loop)
         else:
-            task = Task(coro, loop=loop, name=name, context=context)
+            task = tasks.Task(coro, loop=loop, name=name, context=context)
         return _own(task) if loop._debug else task
     kwargs = {} if context is None else {"context": context}
     made: Any = loop._task_factory(loop, coro, **kwargs)
@@ -73,7 +74,7 @@ def _create_task_3133(loop: Loop, coro: Coroutine[Any, Any, T], **kwargs: Any) -
         loop._check_closed()
     if loop._task_factory is not None:
         return loop._task_factory(loop, coro, **kwargs)  # type: ignore[return-value]
-    task = Task(coro, loop=loop, **kwargs)
+    task = tasks.Task(coro, loop=loop, **kwargs)
     return _own(task) if loop._debug else task
 
 
@@ -94,9 +95,9 @@ def _create_task_3134(
     if loop._task_factory is None:
         # fast: as above; see performance.md#task-keywords
         if name is None and context is None:
-            task = Task(coro, loop=loop, **kwargs)
+            task = tasks.Task(coro, loop=loop, **kwargs)
         else:
-            task = Task(coro, loop=loop, name=name, context=context, **kwargs)
+            task = tasks.Task(coro, loop=loop, name=name, context=context, **kwargs)
         return _own(task) if loop._debug else task
     if context is not None:
         kwargs["context"] = context

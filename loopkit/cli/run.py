@@ -136,7 +136,8 @@ def _load_path(module: ModuleType, argv: list[str]) -> CodeType:
     _set_path(os.path.dirname(os.path.realpath(full)))
     compiled = path.endswith(".pyc")
     loader = SourcelessFileLoader if compiled else SourceFileLoader
-    module.__dict__.update(__loader__=loader("__main__", full), __file__=full, __cached__=None)
+    module.__dict__["__loader__"] = loader("__main__", full)
+    _set_file(module, full)
     return _unmarshal(data, path) if compiled else _compile(data, full, path)
 
 
@@ -162,7 +163,7 @@ def _load_stdin(module: ModuleType, argv: list[str], top_level_await: bool) -> C
         raise UsageError("standard input is closed")
     sys.argv = argv
     _set_path("")
-    module.__dict__.update(__file__="<stdin>", __cached__=None)
+    _set_file(module, "<stdin>")
     if top_level_await:
         import asyncio
 
@@ -181,17 +182,18 @@ def _found(module: ModuleType, finder: str, *arguments: object) -> tuple[CodeTyp
     import runpy
 
     _, spec, code = getattr(runpy, finder)(*arguments)
-    module.__dict__.update(
-        __file__=spec.origin,
-        __cached__=spec.cached,
-        __loader__=spec.loader,
-        __package__=spec.parent,
-        __spec__=spec,
-    )
+    _set_file(module, spec.origin, spec.cached)
+    module.__dict__.update(__loader__=spec.loader, __package__=spec.parent, __spec__=spec)
     return code, spec
 
 
 # -- Small things.
+
+
+def _set_file(module: ModuleType, name: str | None, cached: str | None = None) -> None:
+    module.__dict__["__file__"] = name
+    if sys.version_info < (3, 15):
+        module.__dict__["__cached__"] = cached
 
 
 def _set_path(entry: str) -> None:

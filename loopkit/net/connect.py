@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .addresses import AddrInfo
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+#: If no transport can be made, a socket that the program has given is closed from 3.14.8 on.
+CLOSES_GIVEN = sys.version_info >= (3, 14, 8)
 
 
 async def create_connection(
@@ -187,6 +191,8 @@ async def connected(
 ) -> tuple[asyncio.Transport, P]:
     """A transport on the connected *sock*, and its protocol. If none can be made, an *own* sock is closed.
 
+    From Python 3.14.8 on any is.
+
     In this order, as under asyncio: `connection_made`, then our caller resumes, then the first
     `data_received`.
     """
@@ -222,13 +228,15 @@ async def connected(
             loop.call_soon(protocol.connection_made, transport, context=context)
             loop.call_soon(transport._begin, waiter, context=context)
     except BaseException:
-        if own:
+        # Not one that a transport uses: it would find another file under its number (asyncio closes it).
+        if own or (CLOSES_GIVEN and loop._watches.owner(sock.fileno()) is None):
             sock.close()
         raise
     try:
         await waiter
     except BaseException:
         transport.close()
+        del waiter  # its exception refers to this frame
         raise
     return transport, protocol
 

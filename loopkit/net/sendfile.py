@@ -44,8 +44,9 @@ READ_SIZE = 64 * 1024
 #: What one call is asked for at most: more is an OverflowError on 32-bit machines.
 MOST = sys.maxsize // 2 + 1
 
-#: From 3.14 on the fallback starts at *offset*, as the system call does; before, offset 0 meant its position.
-SEEKS_TO_ZERO = sys.version_info >= (3, 14)
+#: From 3.14.6 on a file is at *offset* when its transfer begins. Before, the fallback took offset 0 for the
+#: file's position, and a transfer of nothing left that alone.
+SEEKS_TO_ZERO = sys.version_info >= (3, 14, 6)
 
 
 async def sock_sendfile(
@@ -193,7 +194,7 @@ class _Transfer:
                 finally:
                     stop_writing(loop, fd, waiter)
         finally:
-            if self._sent:
+            if self._sent or SEEKS_TO_ZERO:
                 self._set_position()
         return self._sent
 

@@ -47,6 +47,9 @@ ACCEPT_RETRY_DELAY = 1.0
 #: `wait_closed()` of a closed server waits for its connections from 3.12 on; before, it returned at once.
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
 
+#: A cancelled `serve_forever()` closes the connections, for whose end it waits, from 3.14.7 on.
+CLOSES_CLIENTS = sys.version_info >= (3, 14, 7)
+
 #: From 3.13 a Unix server removes its socket file.
 CLEANS_UP = sys.version_info >= (3, 13)
 
@@ -118,6 +121,7 @@ class Server(asyncio.Server):
     async def serve_forever(self) -> None:
         """Accept connections until cancelled or closed, then close; always ends in CancelledError.
 
+        It waits for the connections, as `wait_closed` does; from Python 3.14.7 on it closes them first.
         Raises RuntimeError if the server is closed or somebody awaits this already.
         """
         if self._serving_forever is not None:
@@ -131,6 +135,8 @@ class Server(asyncio.Server):
         except asyncio.CancelledError:
             try:
                 self.close()
+                if CLOSES_CLIENTS:
+                    self.close_clients()
                 await self.wait_closed()
             finally:
                 raise

@@ -29,10 +29,15 @@ descriptor before it waits, which callbacks of ``add_reader`` need not do; and t
 from __future__ import annotations
 
 import select
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Container
+
+
+#: PyPy's `poll` wants a number for "as long as it takes".
+TAKES_NONE = sys.implementation.name != "pypy"
 
 
 class EpollPoller:
@@ -48,10 +53,13 @@ class EpollPoller:
         self._epoll = select.epoll()
         # epoll.poll rounds the timeout up to whole milliseconds (never early) and retries after EINTR by
         # itself.
-        self.poll = self._epoll.poll
+        self.poll = self._epoll.poll if TAKES_NONE else self._poll
         self.register = self._epoll.register
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
+
+    def _poll(self, timeout: float | None, /) -> list[tuple[int, int]]:
+        return self._epoll.poll(-1 if timeout is None else timeout)
 
     def close(self) -> None:
         self._epoll.close()

@@ -9,13 +9,14 @@ d) The list is ours (CPython keeps it in the ``select.poll`` object): forgetting
    the kernel, and fork() shares nothing. But it is a list of numbers. That a number means another file by now
    nobody tells; so the file is remembered (``files.py``), and asked for when the entry is changed.
 e) Timeouts are whole milliseconds. They are rounded up: a timer must not fire early, nor may the last
-   fraction of a millisecond be spent spinning.
+   fraction of a millisecond be spent spinning. From Python 3.15 on it is ``ppoll(2)``, to the nanosecond.
 f) Regular files are always ready, without an error.
 """
 
 from __future__ import annotations
 
 import select
+import sys
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ from .files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Container
+
+
+#: `select.poll` takes a whole number of milliseconds, and no fraction of one.
+WHOLE_MILLISECONDS = sys.version_info < (3, 15)
 
 
 class PollPoller:
@@ -39,7 +44,7 @@ class PollPoller:
     def poll(self, timeout: float | None, /) -> list[tuple[int, int]]:
         if timeout is None:
             return self._poll()
-        return self._poll(ceil(timeout * 1000))
+        return self._poll(ceil(timeout * 1000) if WHOLE_MILLISECONDS else timeout * 1000)
 
     def register(self, fd: int, mask: int, /) -> None:
         self._files.add(fd)

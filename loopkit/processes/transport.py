@@ -40,6 +40,11 @@ if sys.version_info >= (3, 13):
     NOT_KILLABLE += (PermissionError,)
 
 
+#: `Process.wait()` returns when the child has ended from 3.14.7 on; before, it waited for the end of its
+#: pipes too, which a grandchild may hold.
+WAITS_FOR_PIPES = sys.version_info < (3, 14, 7)
+
+
 class SubprocessTransport(asyncio.SubprocessTransport):
     """A child process."""
 
@@ -150,6 +155,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             self._tell(self._protocol.process_exited)
         finally:
             self._end_if_finished()
+            if not WAITS_FOR_PIPES:
+                self._wake_waiters()
 
     def _on_pipe_lost(self, fd: int, exc: BaseException | None) -> None:
         try:
@@ -169,14 +176,20 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             if self._early is None:  # else: creation was cancelled
                 self._protocol.connection_lost(None)
         finally:
-            for waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_result(self._returncode)  # type: ignore[arg-type]
-            self._waiters.clear()
+            self._wake_waiters()
             self._loop = self._proc = self._protocol = self._exit_watch = None  # type: ignore[assignment]
 
+    def _wake_waiters(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(self._returncode)  # type: ignore[arg-type]
+        self._waiters.clear()
+
     async def _wait(self) -> int:
-        """The return code: after `connection_lost`, or at once if the child's end is known already."""
+        """The return code, as soon as the child's end is known.
+
+        Before Python 3.14.7 whoever waits already hears of it after `connection_lost`.
+        """
         # asyncio.subprocess.Process.wait() calls this.
         if self._returncode is not None:
             return self._returncode

@@ -62,5 +62,6 @@ async def over_transport(
         beneath.close()
         begin.cancel()
         resume.cancel()
+        del waiter  # its exception refers to this frame
         raise
     return layer._app_transport  # type: ignore[no-any-return]

@@ -67,6 +67,7 @@ async def start_tls(
         await waiter
     except BaseException:
         upgraded.close()
+        del waiter  # its exception refers to this frame
         raise
     return upgraded
 

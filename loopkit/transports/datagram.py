@@ -151,7 +151,12 @@ class DatagramTransport(SocketTransport, WriteFlow, asyncio.DatagramTransport, a
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
         if self._state == LOST:
-            self._note_lost_write()
+            # An endpoint without a remote address sends until `connection_lost`, as asyncio's does.
+            is_over: bool = self._socket is None  # given back: see _release
+            if self._address or is_over or (addr is not None and self._is_name(addr)):
+                self._note_lost_write()
+            else:
+                self._send(data, addr)
         elif addr is not None and self._is_name(addr):
             self._look_up(addr).append(bytes(data))
             self._backlog_size += len(data) + HEADER_SIZE

@@ -22,7 +22,7 @@ WRONG = {
     "old bytecode": (["old.pyc"], "'old.pyc' was not compiled by Python 3."),
     "missing module": (["-m", "nowhere"], "No module named nowhere"),
     "missing submodule": (["-m", "json.nowhere"], "No module named json.nowhere"),
-    "package without main": (["-m", "json"], "'json' is a package and cannot be directly executed"),
+    "package without main": (["-m", "email"], "'email' is a package and cannot be directly executed"),
     "relative module": (["-m", ".json"], "Relative module names not supported"),
     "module without code": (["-m", "sys"], "No code object available for sys"),
     "no module": (["-m"], "-m needs the name of a module"),

@@ -66,13 +66,17 @@ def _prepare_pep492(module: ModuleType, target: Target) -> None:
 def _prepare_events(module: ModuleType, target: Target) -> None:
     # Up to 3.13 these two install a child watcher that reaps by SIGCHLD: asyncio's own machinery, which
     # other loops do not consult.
+    mixin = getattr(module, "UnixEventLoopTestsMixin", None)  # gone with the watchers in 3.14
     for name in ("setUp", "tearDown"):
-        if name in vars(module.UnixEventLoopTestsMixin):
-            delattr(module.UnixEventLoopTestsMixin, name)
+        if mixin is not None and name in vars(mixin):
+            delattr(mixin, name)
 
 
 class NoPause:
-    """For a test that holds SSLProtocol back to have its buffer fill: the kernel's is full anyway."""
+    """For tests that hold SSLProtocol back to have its buffer fill: the kernel's is full anyway."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport  # a test replaces its `write`
 
     def pause_writing(self) -> None:
         pass
@@ -88,7 +92,7 @@ def _prepare_ssl(module: ModuleType, target: Target) -> None:
         reader, writer = await open_connection(*args, **kwargs)
         transport = type(writer.transport)
         if transport.__module__.startswith("loopkit."):
-            transport._ssl_protocol = NoPause()
+            transport._ssl_protocol = NoPause(transport)
             transport._test__append_write_backlog = transport.write
         return reader, writer
 
@@ -115,14 +119,10 @@ def _prepare_tasks(module: ModuleType, target: Target) -> None:
 
 
 def _prepare_runners(module: ModuleType, target: Target) -> None:
-    """The tests look at `shutdown_ag_run` to see that the runner shut the asynchronous generators down.
-
-    One replaces the private function that asks the environment for the debug mode, so that is asked here.
-    """
+    """The tests look at `shutdown_ag_run` to see that the runner shut the asynchronous generators down."""
 
     def new_loop(self: Any) -> asyncio.AbstractEventLoop:
         loop = target.factory()
-        loop.set_debug(asyncio.coroutines._is_debug_mode())
         shutdown_asyncgens = loop.shutdown_asyncgens
         loop.shutdown_ag_run = False
 

@@ -1,9 +1,8 @@
 """Which modules of `test.test_asyncio` are run.
 
 Left out are `test_proactor_events`, `test_windows_*` (another system), `test_transports`, `test_protocols`
-(they test the abstract base classes and run no loop), `test_staggered`, `test_graph`, `test_tools`,
-`test_free_threading`, `test_ssl`'s stress variants and the like when an interpreter does not have them: a
-module that the interpreter at hand lacks is passed over.
+(they test the abstract base classes and run no loop) and `test_tools` (which runs none either). A module that
+the interpreter at hand lacks is passed over.
 """
 
 import importlib.util
@@ -35,6 +34,9 @@ MODULES = (
     "test_threads",
     "test_pep492",
     "test_eager_task_factory",
+    "test_free_threading",
+    "test_graph",
+    "test_staggered",
 )
 
 PACKAGE = "test.test_asyncio"

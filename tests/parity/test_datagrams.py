@@ -228,6 +228,20 @@ async def test_close_sends_what_is_left_and_tells_the_protocol(endpoint):
     await server_protocol.received(1)
 
 
+@pytest.mark.uvloop_differs(reason="raises or drops it")
+async def test_an_endpoint_closed_by_error_received_tells_of_later_errors_too(endpoint):
+    class Closing(DatagramRecorder):
+        def error_received(self, exc):
+            super().error_received(exc)
+            self.transport.close()
+
+    transport, protocol = await endpoint(Closing, local_addr=("127.0.0.1", 0))
+    for _ in range(2):
+        transport.sendto(bytes(70000), name(transport))
+    await protocol.lost()
+    assert [type(error) for error in protocol.errors] == [OSError] * 2
+
+
 async def test_abort_tells_the_protocol(endpoint):
     client, protocol = await endpoint(local_addr=("127.0.0.1", 0))
     client.abort()

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -95,8 +97,13 @@ async def test_getnameinfo_answers_as_the_socket_module():
 
 async def test_a_lookup_can_be_cancelled():
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(loop.getaddrinfo("localhost", 80))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with ThreadPoolExecutor(1) as executor:
+        loop.set_default_executor(executor)
+        busy = threading.Event()
+        loop.run_in_executor(None, busy.wait, 10)
+        task = asyncio.ensure_future(loop.getaddrinfo("localhost", 80))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        busy.set()

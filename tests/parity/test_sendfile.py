@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 import ssl
+import sys
 
 import pytest
 import trustme
@@ -57,6 +58,12 @@ async def turns(count=5):
         await asyncio.sleep(0)
 
 
+def position(offset, sent):
+    """Where a file stands that was opened at its beginning."""
+    moves = sent or sys.version_info >= (3, 14, 6)  # before, sending nothing left it where it was
+    return offset + sent if moves else 0
+
+
 RANGES = [(0, None), (1000, None), (0, 5000), (1000, 2000), (len(DATA) - 10, 100), (len(DATA) + 5, None)]
 
 
@@ -69,7 +76,7 @@ async def test_a_range_of_a_file(connection, file, offset, count):
     sending = asyncio.create_task(asyncio.get_running_loop().sendfile(connection[0], file, offset, count))
     assert await blocking(read_exactly, connection[2], len(expected)) == expected
     assert await sending == len(expected)
-    assert file.tell() == (offset + len(expected) if expected else 0)
+    assert file.tell() == position(offset, len(expected))
     assert await ended(*connection) == b""
 
 
@@ -249,7 +256,7 @@ async def test_a_range_of_a_file_on_a_socket(pair, file, offset, count):
     assert await asyncio.get_running_loop().sock_sendfile(ours, file, offset, count) == len(expected)
     ours.close()
     assert await receiving == expected
-    assert file.tell() == (offset + len(expected) if expected else 0)
+    assert file.tell() == position(offset, len(expected))
 
 
 async def test_on_a_unix_socket(file):

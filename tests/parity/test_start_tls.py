@@ -5,6 +5,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import sys
 import threading
 import weakref
 
@@ -289,6 +290,63 @@ async def test_a_wrong_certificate_is_refused():
         with pytest.raises(ssl.SSLCertVerificationError):
             await upgrade(protocol, ssl.create_default_context())
         assert isinstance(await protocol.lost(), ssl.SSLCertVerificationError)
+
+
+async def refused(address, over_plain):
+    """A connection whose certificate was refused, some turns later."""
+    loop = asyncio.get_running_loop()
+    context = ssl.create_default_context()
+    if over_plain:
+        transport, protocol = await loop.create_connection(asyncio.Protocol, *address)
+        attempt = loop.start_tls(transport, protocol, context, server_hostname=NAME)
+        del transport, protocol
+    else:
+        attempt = loop.create_connection(asyncio.Protocol, *address, ssl=context, server_hostname=NAME)
+    try:
+        await attempt
+    except ssl.SSLCertVerificationError:
+        pass
+    else:
+        pytest.fail("it was accepted")
+    del attempt
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def shake_hands(sock):
+    with contextlib.suppress(OSError):
+        server_context().wrap_socket(sock, server_side=True).close()
+
+
+@pytest.mark.loops(*OURS, *(["asyncio"] if sys.version_info >= (3, 14, 9) else []))
+@pytest.mark.parametrize("over_plain", [False, True])
+async def test_nothing_is_left_for_the_collector_after_a_failed_handshake(over_plain):
+    def transports():
+        return {id(thing) for thing in gc.get_objects() if isinstance(thing, asyncio.BaseTransport)}
+
+    with serving(shake_hands) as address:
+        gc.collect()
+        before = transports()
+        gc.disable()
+        try:
+            await refused(address, over_plain)
+            assert transports() - before == set()
+        finally:
+            gc.enable()
+
+
+@pytest.mark.loops("asyncio", *OURS)
+@pytest.mark.skipif(not hasattr(ssl, "_check_sslobject_params"), reason="not asked for before Python 3.14.8")
+async def test_a_context_that_checks_names_needs_one():
+    loop = asyncio.get_running_loop()
+    with serving(lambda sock: sock.recv(1)) as address:
+        with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+            await loop.create_connection(Recorder, *address, ssl=client_context(), server_hostname="")
+        transport, protocol = await loop.create_connection(Recorder, *address)
+        with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+            await loop.start_tls(transport, protocol, client_context())
+        transport.close()
+        await protocol.lost()
 
 
 def hang_up(sock):

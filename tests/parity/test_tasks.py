@@ -268,3 +268,29 @@ async def test_queues_events_and_locks_work():
     await event.wait()
     await consumer
     assert got == list(range(20))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+@pytest.mark.uvloop_differs(reason="TypeError or silently not eager", run=False)
+async def test_another_thread_sees_all_tasks():
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    eager = loop.create_task(asyncio.sleep(1000))
+    loop.set_task_factory(None)
+    plain = loop.create_task(asyncio.sleep(1000))
+    seen = await asyncio.to_thread(asyncio.all_tasks, loop)
+    assert seen >= {eager, plain, asyncio.current_task()}
+    eager.cancel()
+    plain.cancel()
+    await asyncio.wait({eager, plain})
+
+
+@pytest.mark.uvloop_differs(reason="makes tasks of a class that it has bound")
+async def test_a_class_that_a_tool_puts_in_the_place_of_task_is_used(monkeypatch):
+    class Seen(asyncio.Task):
+        pass
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Seen)
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+    assert type(task) is Seen
+    await task

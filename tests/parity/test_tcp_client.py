@@ -182,6 +182,20 @@ async def test_equal_errors_are_told_once(monkeypatch):
     assert str(caught.value) == f"[Errno 111] Connect call failed {address}"
 
 
+@pytest.mark.uvloop_differs(reason="leaves it open")
+@pytest.mark.skipif(sys.version_info < (3, 14, 8), reason="left open before Python 3.14.8")
+@pytest.mark.parametrize("name", ["create_connection", "create_unix_connection", "connect_accepted_socket"])
+async def test_a_socket_is_closed_for_which_the_factory_makes_no_protocol(name):
+    def factory():
+        raise LookupError("no protocol")
+
+    with unix_pair() as (ours, theirs):
+        with pytest.raises(LookupError):
+            await getattr(asyncio.get_running_loop(), name)(factory, sock=ours)
+        assert ours.fileno() == -1
+        assert theirs.recv(1) == b""
+
+
 @no_happy_eyeballs
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="all_errors is new in Python 3.12")
 async def test_all_errors_are_given_as_a_group(monkeypatch):

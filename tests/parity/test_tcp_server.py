@@ -278,6 +278,21 @@ async def test_wait_closed_waits_for_the_connections():
             assert "lost" in protocol.events
 
 
+@pytest.mark.uvloop_differs(reason="leaves the connections alone")
+@pytest.mark.skipif(sys.version_info < (3, 14, 7), reason="closes the connections from Python 3.14.7 on")
+async def test_a_cancelled_serve_forever_closes_a_connection_that_is_silent():
+    async with Listening() as here:
+        serving = asyncio.ensure_future(here.server.serve_forever())
+        with connect(here.address) as client:
+            (protocol,) = await here.accepted(1)
+            serving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await serving
+            assert "lost" in protocol.events
+            assert await blocking(read_all, client) == b""
+        assert not here.server.is_serving()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12, 1), reason="waits for the server from Python 3.12.1 on")
 async def test_wait_closed_waits_for_close():
     async with Listening() as here:

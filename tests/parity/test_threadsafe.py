@@ -1,7 +1,9 @@
 """call_soon_threadsafe: from other threads, from the own thread, from signal handlers."""
 
 import asyncio
+import contextvars
 import signal
+import sys
 import threading
 
 import pytest
@@ -173,3 +175,72 @@ def test_a_closed_loop_says_so_to_other_threads(new_loop):
     thread.start()
     thread.join()
     assert errors == ["Event loop is closed"]
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="handles of call_soon_threadsafe have a lock from 3.14 on"
+)
+@pytest.mark.uvloop_differs(reason="its handles have no lock")
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("ask", ["cancel", "cancelled"])
+def test_another_thread_that_asks_a_handle_waits_while_it_is_being_called(new_loop, ask, debug):
+    loop = new_loop()
+    loop.set_debug(debug)
+    loop.slow_callback_duration = 1000
+    handles, order = [], []
+    called, asking = threading.Event(), threading.Event()
+
+    def callback():
+        called.set()
+        asking.wait(10)
+        order.append("called")
+
+    def other():
+        handles.append(loop.call_soon_threadsafe(callback))
+        called.wait(10)
+        asking.set()
+        answer = getattr(handles[0], ask)()
+        order.append("answered")
+        assert not answer
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    loop.run_forever()
+    thread.join()
+    assert order == ["called", "answered"]
+    assert isinstance(handles[0], asyncio.Handle)
+
+
+def test_a_handle_that_its_own_callback_cancels(new_loop):
+    loop = new_loop()
+    cancelled = []
+
+    def callback():
+        handle.cancel()
+        cancelled.append(handle.cancelled())
+        raise LookupError("after that")
+
+    context = contextvars.copy_context()
+    seen = []
+    loop.set_exception_handler(lambda loop, context: seen.append(context["exception"].args))
+    handle = loop.call_soon_threadsafe(callback, context=context)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert cancelled == [True]
+    assert seen == [("after that",)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Handle.get_context is new in Python 3.12")
+@pytest.mark.uvloop_differs(reason="no get_context")
+def test_its_handle_knows_its_context_and_runs_in_it(new_loop):
+    loop = new_loop()
+    variable = contextvars.ContextVar("variable")
+    context = contextvars.copy_context()
+    context.run(variable.set, "mine")
+    seen = []
+    handle = loop.call_soon_threadsafe(lambda: seen.append(variable.get()), context=context)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert handle.get_context() is context
+    assert seen == ["mine"]

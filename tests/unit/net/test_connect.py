@@ -52,16 +52,17 @@ async def test_a_factory_that_fails_closes_the_socket_we_made(monkeypatch):
         assert opened.all_closed()
 
 
-async def test_a_factory_that_fails_leaves_the_callers_socket_alone():
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("name", ["create_connection", "create_unix_connection", "connect_accepted_socket"])
+async def test_a_factory_that_fails_and_the_callers_socket(monkeypatch, name, closes):
+    monkeypatch.setattr(connect, "CLOSES_GIVEN", closes)
     loop = asyncio.get_running_loop()
     with unix_pair() as (ours, theirs):
-        for method in (loop.create_connection, loop.create_unix_connection):
-            with pytest.raises(LookupError):
-                await method(bad_factory, sock=ours)
+        number = ours.fileno()
         with pytest.raises(LookupError):
-            await loop.connect_accepted_socket(bad_factory, ours)
-        assert ours.fileno() != -1
-        assert loop._watches.owner(ours.fileno()) is None
+            await getattr(loop, name)(bad_factory, sock=ours)
+        assert ours.fileno() == (-1 if closes else number)
+        assert loop._watches.owner(number) is None
 
 
 async def test_every_socket_of_a_failed_attempt_is_closed(monkeypatch):

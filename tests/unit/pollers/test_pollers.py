@@ -12,7 +12,7 @@ from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 
 import pytest
 
-from loopkit.pollers import POLLERS, BusyPoller, EpollPoller, PollPoller, SelectPoller, best, named
+from loopkit.pollers import POLLERS, BusyPoller, EpollPoller, PollPoller, SelectPoller, best, named, poll
 from tests.support.net import fill, read_exactly, reset, tcp_pair, unix_pair
 
 # The busy poller twice: with foreign descriptors, which it asks for, and with its loop's own, which it tries.
@@ -172,6 +172,15 @@ def test_a_poll_never_ends_early(name, timeout):
             start = time.monotonic()
             assert poller.poll(timeout) == []
             assert time.monotonic() - start >= timeout
+
+
+@pytest.mark.parametrize(("whole", "asked"), [(True, 2), (False, 1.5)])
+def test_poll_is_asked_for_fractions_of_a_millisecond_where_it_takes_them(monkeypatch, whole, asked):
+    monkeypatch.setattr(poll, "WHOLE_MILLISECONDS", whole)
+    poller, got = PollPoller(), []
+    poller._poll = got.append
+    poller.poll(0.0015)
+    assert got == [asked]
 
 
 def test_the_busy_poller_never_waits():
