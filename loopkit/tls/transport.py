@@ -206,6 +206,7 @@ class SSLTransport(StreamTransport):
             return  # the answer found no peer
         if error is not None:
             self._handshake_failed(error)
+            error = None  # its traceback refers to this frame
         elif is_done:
             self._on_connected(certificate)
         else:
