@@ -24,11 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import Deadlock, EscapedError, Found, InvariantError, Livelock, Stuck
+    from .explore import explore, replay
     from .loop import SimLoop
+    from .names import real_sockets
     from .running import always, choice, eventually, run, settle
     from .world import World
 
 _HOMES = {
+    "explore": ("explore", "replay"),
+    "names": ("real_sockets",),
     "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock", "Stuck"),
     "loop": ("SimLoop",),
     "running": ("always", "choice", "eventually", "run", "settle"),
@@ -47,6 +51,9 @@ __all__ = [
     "always",
     "choice",
     "eventually",
+    "explore",
+    "real_sockets",
+    "replay",
     "run",
     "settle",
 ]

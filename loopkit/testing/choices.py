@@ -16,7 +16,8 @@ named by what was asked and how often that had been asked before, so that leavin
 | order | before each step of a task         | behind what is ready; idle; after a deadline | order |
 
 Deadlines, not seconds: only their order matters to a program, and so the search does not depend on whether
-its timeouts are milliseconds or minutes. No choice ever looks at a set, an address or a hash.
+its timeouts are milliseconds or minutes. But a callback that lasts an hour is no finding: there are limits
+(`world.py`). No choice ever looks at a set, an address or a hash.
 """
 
 from __future__ import annotations

@@ -71,6 +71,10 @@ class Table:
     def get(self, fd: int) -> File | None:
         return self._files.get(fd)
 
+    def all(self) -> list[File]:
+        """Every open file, in the order of its first descriptor."""
+        return list(dict.fromkeys(file for _, file in self))
+
     def __iter__(self) -> Any:
         return iter(sorted(self._files.items()))
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..loop import Loop
 from ..pollers import POLLERS
+from . import names as names  # replaces some of the standard library's
 from . import outside
 from .errors import EscapedError
 from .poller import SimPoller
@@ -139,6 +141,28 @@ class SimLoop(Loop):
         finally:
             asyncio._set_running_loop(self)
 
+    async def getaddrinfo(
+        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        """The addresses of a host of the world. Raises `socket.gaierror` for others."""
+        resolve = self.world.network.resolve
+        late = self.world.lateness("net")
+        if late:
+            self.world.choices.say(f"looking up {host!r} took longer")
+            await self._pass(late)
+        return resolve(host, port, family, type, proto, flags)
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """The number in *sockaddr*, or the name of the host that has it."""
+        host = self.world.network.host_at(self.world.here, sockaddr[0])
+        named = host is not None and not flags & socket.NI_NUMERICHOST
+        return (host.name if named and host is not None else sockaddr[0]), str(sockaddr[1])
+
+    async def _pass(self, seconds: float) -> None:
+        future = self.create_future()
+        self.world.at(self.world.clock.now + seconds, _done, future)
+        await future
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Refuse further work for the default executor; there are no threads to wait for."""
         if self.world.threads:
@@ -155,3 +179,8 @@ class SimLoop(Loop):
     async def subprocess_shell(self, protocol_factory: Any, cmd: Any, **options: Any) -> Any:
         """Raises `EscapedError`: a child would run in real time."""
         await self.subprocess_exec(protocol_factory, cmd)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

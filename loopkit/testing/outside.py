@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .loop import SimLoop
-    from .world import World
+    from .world import Host, World
 
 
 class _Active(threading.local):
@@ -61,6 +62,16 @@ def making(new: World) -> Iterator[None]:
         yield
     finally:
         _made.pop()
+
+
+#: The host on which code runs; nothing: the world's first.
+HOST: ContextVar[Host | None] = ContextVar("loopkit.testing.host", default=None)
+
+
+def current_host(world: World) -> Host:
+    """On which host of *world* the code that calls this runs."""
+    host = HOST.get()
+    return host if host is not None and host.world is world else world.here
 
 
 # -- names of the standard library ---------------------------------------------------------------------------

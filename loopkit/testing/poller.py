@@ -140,6 +140,8 @@ class SimPoller:
     def _wait(self, end: float) -> list[tuple[int, int]]:
         """Nothing is ready: let time pass until something is, or until *end*."""
         world, loop = self.world, self.world.loop
+        if world.held:
+            return []  # somebody could run, but was put off
         while True:
             coming = world.next_event()
             if coming is None or coming >= end:

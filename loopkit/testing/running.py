@@ -43,7 +43,7 @@ def run(
     Raises what *main* raises; `Deadlock` if it waits for what cannot come, `Livelock` if it never waits.
     """
     choices = None if seed is None else drawn(seed, level, strategy)
-    result: T = perform(main, World(choices, start), seed or 0)
+    result: T = perform(main, World(choices, start, seed or 0), seed or 0)
     return result
 
 
@@ -55,12 +55,16 @@ def perform(main: Any, world: World, seed: int) -> Any:
     collects = gc.isenabled()
     # Finalizers schedule callbacks: they must not come when the collector likes.
     gc.disable()
+    tidies = world.explores
     try:
         result: Any = loop.run_until_complete(loop.create_task(_called(main), name=_title(main)))
         return result
+    except BaseException:
+        tidies = True
+        raise
     finally:
         try:
-            _clear_up(loop)
+            _clear_up(loop, tidies)
         finally:
             random.setstate(state)
             if collects:
@@ -78,8 +82,12 @@ async def _called(main: Any) -> Any:
     return await awaitable if inspect.isawaitable(awaitable) else awaitable
 
 
-def _clear_up(loop: SimLoop) -> None:
-    """As `asyncio.run` does: cancel what is left, close what is open; but in bounded time."""
+def _clear_up(loop: SimLoop, tidies: bool) -> None:
+    """As `asyncio.run` does, but in bounded time: cancel what is left.
+
+    With *tidies* connections are aborted, too: a run that failed, or was one of a thousand, need not complain
+    of what it had no time to close.
+    """
     world = loop.world
     world.end()
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: getattr(task, "number", 0))
@@ -90,9 +98,19 @@ def _clear_up(loop: SimLoop) -> None:
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         if loop._asyncgens:
             loop.run_until_complete(loop.shutdown_asyncgens())
+        if tidies:
+            _abort_all(loop)
     except (Deadlock, Livelock, RuntimeError):
         for task in asyncio.all_tasks(loop):  # they do not want to end: the run is over all the same
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def _abort_all(loop: SimLoop) -> None:
+    for owner in list(loop._watches.owners()):
+        if hasattr(owner, "abort"):
+            owner.abort()
+    if loop._ready:
+        loop.run_until_complete(asyncio.sleep(0))
 
 
 # -- for programs --------------------------------------------------------------------------------------------

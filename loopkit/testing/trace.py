@@ -36,7 +36,7 @@ class Trace:
             return
         owner: Any = getattr(callback, "__self__", None)
         if hasattr(owner, "get_coro"):
-            where = "done" if owner.done() else waits.place(owner)
+            where = "done" if owner.done() else waits.full_place(owner)
             self.add(world, "step", waits.name_of(owner), where, world.host_of(handle))
         else:
             self.add(world, "call", waits.callback_name(callback), "", world.host_of(handle))

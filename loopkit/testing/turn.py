@@ -19,6 +19,7 @@ from ..diagnostics import turns
 from .choices import NEVER
 from .clock import RESOLUTION
 from .errors import Livelock
+from .world import LONGEST_STALL
 
 if TYPE_CHECKING:
     from .loop import SimLoop
@@ -41,10 +42,12 @@ def simulated_turns(loop: SimLoop) -> None:
 def _poll(loop: SimLoop) -> list[tuple[int, int]]:
     world = loop.world
     if world.held and not loop._ready and not loop._timers.due and not loop._leave:
-        # Idle, but for the steps that were put off until now.
+        # Idle, but for the steps that were put off until now. Events that come again and again wake nobody
+        # else: whoever would end them may be who was put off.
         events = loop._watches.poll(0)
-        if not events and not loop._ready:
+        if not loop._ready and (not events or world.was_idle):
             world.release_held()
+        world.was_idle = bool(events)
         if events:
             return events
     return turns._poll(loop)
@@ -62,7 +65,9 @@ def _run(loop: SimLoop) -> None:
             continue
         if world.halted and world.keeps(handle):
             continue
-        if is_ordered and (ready or world.has_deadline()):
+        if world.released and handle in world.released:
+            world.released.remove(handle)
+        elif is_ordered and (ready or world.has_deadline()):
             owner = getattr(callback, "__self__", None)
             if isinstance(owner, asyncio.Task):
                 order.index += 1
@@ -104,7 +109,7 @@ def _after(loop: SimLoop) -> None:
 def _put_off(loop: SimLoop, handle: Any, task: Any) -> bool:
     """Whether the step of *task* is put off: behind what is ready, until idle, until after a deadline."""
     world = loop.world
-    limit = 3 if world.has_deadline() else 2
+    limit = 3 if world.deadlines(1, LONGEST_STALL) else 2
     lane = getattr(task, "number", 0)
     value = world.choices.answer("order", limit if loop._ready or limit == 3 else 0, lane)
     if not value:
@@ -125,7 +130,7 @@ def _put_off(loop: SimLoop, handle: Any, task: Any) -> bool:
 def _dawdle(loop: SimLoop) -> None:
     """The callback that has just returned took its time: until after a deadline, or none at all."""
     world = loop.world
-    coming = world.deadlines(3)
+    coming = world.deadlines(3, LONGEST_STALL)
     value = world.choices.answer("late", len(coming))
     if value:
         took = coming[value - 1] - world.clock.now

@@ -7,8 +7,6 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import loopkit
-
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -30,7 +28,7 @@ PRIMITIVES = {
     ("serve.py", "serve_forever"): "clients, for ever",
 }
 
-_INSIDE = (os.path.dirname(asyncio.__file__) + os.sep, os.path.dirname(loopkit.__file__) + os.sep)
+INSIDE = (os.path.dirname(asyncio.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
 
 #: Lock or semaphore -> the tasks that hold it (`outside.py` keeps it while a simulation runs).
 holders: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
@@ -79,7 +77,7 @@ def frames(task: Any) -> list[FrameType]:
 
 def is_inside(frame: FrameType) -> bool:
     """Whether *frame* is asyncio's or ours, and not the program's."""
-    return frame.f_code.co_filename.startswith(_INSIDE)
+    return frame.f_code.co_filename.startswith(INSIDE)
 
 
 def place(task: Any) -> str:
@@ -89,6 +87,12 @@ def place(task: Any) -> str:
         return "not started"
     frame = own[-1]
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def full_place(task: Any) -> str:
+    """The same, with the whole path: for whom looks at the source."""
+    own = [frame for frame in frames(task) if not is_inside(frame)]
+    return f"{own[-1].f_code.co_filename}:{own[-1].f_lineno}" if own else ""
 
 
 def wait_of(task: Any) -> tuple[str, Any]:

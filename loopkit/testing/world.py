@@ -6,14 +6,21 @@ and `datagrams.py`.
 
 from __future__ import annotations
 
+import random
+import socket
 from collections import Counter, deque
 from heapq import heappop, heappush, nsmallest
+from ipaddress import ip_address
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from . import waits
 from .choices import Choices
 from .clock import VirtualClock
+from .errors import Deadlock
 from .files import Table
+from .network import ANY, Network, Ports
+from .paths import Paths
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,6 +40,11 @@ STEP_LIMIT = 2_000_000
 FAREWELL = 10_000
 
 
+#: No callback is imagined to last longer than this, in seconds: deadlines that are further away are not
+#: passed by lateness. A packet, which is sent again until it arrives, may be under way for so long.
+LONGEST_STALL, LONGEST_WAY = 1.0, 900.0
+
+
 class Host:
     """A machine of the world: what runs on it, what it has open, and whether it is up."""
 
@@ -40,6 +52,7 @@ class Host:
         self.world = world
         self.name = name
         self.addresses = addresses
+        self.ports = Ports(self)
         self.stalled = False
         self.is_down = False
         #: How many descriptors it may have open at once; None: as many as it likes.
@@ -49,6 +62,19 @@ class Host:
     def __repr__(self) -> str:
         return f"<Host {self.name} {', '.join(self.addresses)}>"
 
+    def has(self, address: str) -> bool:
+        """Whether sockets of this host can be bound to *address*."""
+        return address in ANY or address in self.addresses or ip_address(address).is_loopback
+
+    def address_to(self, other: str, family: int) -> str:
+        """From which address of ours packets to *other* go."""
+        if ip_address(other).is_loopback:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        if other in self.addresses:
+            return other
+        colon = family == socket.AF_INET6
+        return next((address for address in self.addresses if (":" in address) == colon), other)
+
 
 class World:
     """What is outside the program, simulated.
@@ -56,11 +82,12 @@ class World:
     Args:
         choices: who answers where a real run might go one way or another; None: all goes asyncio's way.
         start: the first moment of the clock, in seconds.
+        seed: of what links lose and how much they vary.
     """
 
     first_fd = FIRST_FD
 
-    def __init__(self, choices: Choices | None = None, start: float = 0.0) -> None:
+    def __init__(self, choices: Choices | None = None, start: float = 0.0, seed: int = 0) -> None:
         self.clock = VirtualClock(start)
         self.choices = choices or Choices({})
         #: Whether anything may deviate: decides the kind of turn.
@@ -77,10 +104,18 @@ class World:
         self.step_limit = STEP_LIMIT
         self.settlers: list[asyncio.Future[None]] = []
         self.held: deque[tuple[Any, int]] = deque()
+        self.released: list[Any] = []  # put off once, not to be put off again
+        self.was_idle = False  # the last poll came while steps were held
         self.halted = False  # some host stands still or is down
         self.threads: Any = None
         self.trace: Trace | None = None
         self.checks: list[Callable[[], None]] = []
+        self.dice = random.Random(f"{seed}:dice")
+        self.network = Network(self)
+        self.paths = Paths()
+        #: The host on which everything runs that is not told otherwise.
+        self.here = Host(self, "localhost", ("10.0.0.1", "fd00::1"))
+        self.network.add(self.here)
         self._last: tuple[Any, Any] = (None, None)
 
     # -- what is going to happen -----------------------------------------------------------------------------
@@ -121,8 +156,8 @@ class World:
         """Whether the passing of time would change anything."""
         return bool(self.events or self.loop._timers.heap)
 
-    def deadlines(self, count: int) -> list[float]:
-        """The next moments, at most *count*, at which something is due that is not due now."""
+    def deadlines(self, count: int, within: float = inf) -> list[float]:
+        """The next moments, at most *count*, within so many seconds, at which something is due."""
         now = self.clock.now
         coming = [
             entry[0]
@@ -130,6 +165,8 @@ class World:
             if entry[2]._callback is not None and entry[0] > now
         ]
         coming += [event[0] for event in nsmallest(count, self.events) if event[0] > now]
+        if within < inf:
+            coming = [when for when in coming if when <= now + within]
         return sorted(set(coming))[:count]
 
     def lateness(self, kind: str) -> float:
@@ -138,7 +175,7 @@ class World:
         stream.index += 1
         if stream.index != stream.next and self.choices.asked is None:
             return 0.0
-        coming = self.deadlines(3)
+        coming = self.deadlines(3, LONGEST_WAY)
         value = self.choices.answer(kind, len(coming))
         return coming[value - 1] - self.clock.now + 1e-9 if value else 0.0
 
@@ -146,19 +183,17 @@ class World:
 
     def release_held(self) -> None:
         """Everything else is idle: let steps that were put off go on, some after a deadline."""
-        if all(value > 2 for _, value in self.held):
-            coming = self.deadlines(1)
+        soon = [handle for handle, value in self.held if value <= 2]
+        if not soon:
+            coming = self.deadlines(1, LONGEST_STALL)
             if coming:
                 self.clock.go_to(coming[0])
                 self.held = deque((handle, 2) for handle, _ in self.held)
                 return
-        kept: deque[tuple[Any, int]] = deque()
-        for handle, value in self.held:
-            if value > 2 and self.has_deadline():
-                kept.append((handle, value))
-            else:
-                self.loop._ready.append(handle)
-        self.held = kept
+            soon = [handle for handle, _ in self.held]
+        self.held = deque(entry for entry in self.held if entry[0] not in soon)
+        self.loop._ready.extend(soon)
+        self.released = soon
 
     def wake_settlers(self) -> bool:
         """Tell those who wait in `settle` that all is quiet. Whether there were any."""
@@ -171,6 +206,28 @@ class World:
     def keeps(self, handle: Any) -> bool:
         """Whether *handle* is of a host that stands still or is down, and so is kept from running."""
         return False
+
+    def blocked(self, call: Callable[[], Any], seconds: float | None) -> Any:
+        """``call()`` as a blocking call of the program: time passes while it says EAGAIN.
+
+        Raises TimeoutError after *seconds* (None: never), `Deadlock` if nothing can end the waiting.
+        """
+        end = inf if seconds is None else self.clock.now + seconds
+        while True:
+            try:
+                return call()
+            except BlockingIOError:
+                pass
+            coming = self.next_event()
+            if coming is None or coming > end:
+                if self.threads and self.wait_for_threads():
+                    continue
+                if end == inf:
+                    raise Deadlock("a blocking call in the loop's thread waits for what cannot come")
+                self.clock.go_to(end)
+                raise TimeoutError("timed out")
+            self.clock.go_to(coming)
+            self.deliver()
 
     def block(self, seconds: float) -> None:
         """The program blocks the loop's thread for *seconds*; the outside goes on meanwhile."""
@@ -195,6 +252,7 @@ class World:
     def end(self) -> None:
         """The run is over: nothing comes from outside any more."""
         self.events.clear()
+        self.loop._ready.extend(handle for handle, _ in self.held)
         self.held.clear()
         self.checks.clear()
         self.settlers.clear()

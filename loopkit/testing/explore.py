@@ -1,0 +1,283 @@
+"""Looking for a schedule that fails: `explore`, `replay`, and making what was found small.
+
+The first run deviates in nothing: what fails there is an ordinary bug. Then one run for each seed. The first
+that fails is made smaller (fewer deviations, toward what asyncio does), as long as it fails in the same way:
+the same exception out of the same line of the program. Then the lower levels are tried, for a failure of the
+same kind that needs less: the level that is printed is the lowest at which it was seen.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import traceback
+import warnings
+from asyncio.log import logger
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import running
+from .choices import LEVELS, Choices, Deviation, Token, drawn, kinds_of, level_of, parse_token
+from .errors import Found
+from .report import Report
+from .trace import Trace
+from .waits import INSIDE
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["explore", "replay"]
+
+#: How much effort goes into making a failure small: runs, and seconds of this process.
+SHRINK_RUNS, SHRINK_SECONDS = 300, 5.0
+
+#: How many seeds are tried for the same failure at each lower level.
+LOWER_SEEDS = 60
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    error: BaseException | None
+    signature: tuple[str, str]
+    choices: Choices
+    steps: int
+    trace: Trace | None
+
+
+def attempt(main: Callable[[], Any], choices: Choices, seed: int = 0, trace: Trace | None = None) -> Outcome:
+    """One run of *main*. KeyboardInterrupt and SystemExit come out of it."""
+    world = World(choices, 0.0, seed)
+    world.trace = trace
+    error: BaseException | None = None
+    was_silent, logger.disabled = logger.disabled, trace is None
+    try:
+        running.perform(main, world, seed)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:
+        error = exc
+    finally:
+        logger.disabled = was_silent
+    return Outcome(error, signature_of(error), choices, world.steps, trace)
+
+
+def signature_of(error: BaseException | None) -> tuple[str, str]:
+    """What makes two failures the same: the exception's type, and the program's line that it came from."""
+    if error is None:
+        return "", ""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(INSIDE):
+            place = f"{frame.filename}:{frame.lineno}"
+    if type(error).__module__ == "loopkit.testing.errors":
+        place = ""  # raised by us, wherever the program happened to be
+    return type(error).__qualname__, place
+
+
+def explore(
+    main: Callable[[], Any],
+    *,
+    seeds: int = 100,
+    first: int = 0,
+    level: str = "time",
+    strategy: str = "mix",
+    deviations: int = 2,
+    shrink: bool = True,
+) -> int:
+    """Run *main*, a coroutine function without arguments, for each of *seeds* seeds; how many runs that were.
+
+    Args:
+        first: the first seed.
+        level: what may differ from run to run: "time", "sleep" or "order"; each has what is before it.
+        strategy: "mix" takes several by turns: "stall", "sleep", "order", "pct", "all", "stall+sleep",
+            "pct+stall". "exhaustive" goes through every run of at most *deviations* deviations, at most
+            *seeds* runs.
+        shrink: make what is found small, and look for it at lower levels.
+
+    Raises `Found` for the first failing run: its text tells what happened and how to repeat it, its cause is
+    the failure itself. Raises ValueError for an unknown level or strategy.
+    """
+    kinds_of(level)
+    with _quiet():
+        plain = attempt(main, Choices({}))
+        if plain.error is not None:
+            _found(main, plain, 0, "fifo", 0, False)
+        if strategy == "exhaustive":
+            return _go_through(main, level, deviations, seeds, shrink)
+        for count, seed in enumerate(range(first, first + seeds), 1):
+            outcome = attempt(main, drawn(seed, level, strategy, plain.steps), seed)
+            if outcome.error is not None:
+                _found(main, outcome, seed, level, count, shrink)
+            gc.collect(0)
+        return seeds + 1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hundreds of runs are going to end in the middle: nobody wants to hear what they have left open."""
+    collects = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            try:
+                yield
+            finally:
+                gc.collect()
+    finally:
+        gc.unfreeze()
+        if collects:
+            gc.enable()
+
+
+def replay(main: Callable[[], Any], token: str) -> Any:
+    """Run *main* as *token*, from the report of a failure, tells it; its result, or the failure.
+
+    Raises ValueError if *token* is none; RuntimeError if the run went another way than when it was made: the
+    program has changed since, or Python has.
+    """
+    parsed = parse_token(token)
+    choices = Choices.replayed(parsed.deviations)
+    outcome = attempt(main, choices, parsed.seed)
+    missing = len(parsed.deviations) - len(choices.made)
+    if outcome.error is not None:
+        raise outcome.error
+    if missing > 0:
+        here = sys.version_info[1]
+        reason = (
+            f"it was made on Python 3.{parsed.version}, this is 3.{here}"
+            if parsed.version != here
+            else ("the program is another one, or depends on what the simulation does not decide")
+        )
+        raise RuntimeError(f"the replay diverged: {missing} deviations were never reached; {reason}")
+    return None
+
+
+# -- found ---------------------------------------------------------------------------------------------------
+
+
+def _found(main: Any, outcome: Outcome, seed: int, level: str, count: int, shrink: bool) -> None:
+    made = tuple(outcome.choices.made)
+    if shrink and made:
+        budget = Budget()
+        made = smaller(main, made, seed, outcome.signature, budget)
+        made, seed = lower(main, made, seed, outcome.signature, budget)
+    trace = Trace()
+    choices = Choices.replayed(made)
+    final = attempt(main, choices, seed, trace)
+    if final.error is None:  # it depends on something that no schedule decides
+        final, choices, made = outcome, outcome.choices, tuple(outcome.choices.made)
+    label = level_of(choices.made)
+    token = Token(sys.version_info[1], label, seed, tuple(choices.made))
+    report = Report(final.error, label, token, choices, trace, count, final.steps)
+    raise Found(report) from final.error
+
+
+class Budget:
+    """How much may still be tried."""
+
+    def __init__(self) -> None:
+        self.runs, self.end = SHRINK_RUNS, time.process_time() + SHRINK_SECONDS
+
+    def spend(self) -> bool:
+        self.runs -= 1
+        return self.runs >= 0 and time.process_time() < self.end
+
+
+Made = tuple[Deviation, ...]
+
+
+def smaller(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Budget) -> Made:
+    """Fewer deviations, and smaller ones, that fail in the same way."""
+
+    def fails(candidate: Made) -> Made | None:
+        if not budget.spend():
+            return None
+        outcome = attempt(main, Choices.replayed(candidate), seed)
+        if outcome.signature != wanted:
+            return None
+        done = tuple(outcome.choices.made)
+        return done if len(done) <= len(candidate) else candidate
+
+    made = fails(made) or made
+    for kind in ("order", "sleep", "cut", "poll", "net", "late"):  # a whole kind at once
+        rest = tuple(deviation for deviation in made if deviation.kind != kind)
+        if len(rest) < len(made) and (less := fails(rest)) is not None:
+            made = less
+    size = max(len(made) // 2, 1)
+    while size:
+        start = 0
+        while start < len(made):
+            less = fails(made[:start] + made[start + size :])
+            if less is not None:
+                made = less
+            else:
+                start += size
+        size //= 2
+    for place in range(len(made)):
+        while place < len(made) and made[place].value > 1:
+            kind, at, value = made[place]
+            less = fails((*made[:place], Deviation(kind, at, value - 1), *made[place + 1 :]))
+            if less is None:
+                break
+            made = less
+    return made
+
+
+def lower(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Budget) -> tuple[Made, int]:
+    """The same failure at the lowest level at which it is found."""
+    label = level_of(made)
+    for level in LEVELS:
+        if level == label:
+            break
+        for other in range(LOWER_SEEDS):
+            outcome = attempt(main, drawn(other, level, "mix"), other)
+            if outcome.signature == wanted:
+                found = tuple(outcome.choices.made)
+                return smaller(main, found, other, wanted, Budget()), other
+    return made, seed
+
+
+# -- all of them ---------------------------------------------------------------------------------------------
+
+
+def _go_through(main: Any, level: str, deviations: int, limit: int, shrink: bool) -> int:
+    """Every run with at most so many deviations: first none, then one, then two."""
+    waiting: list[Made] = [()]
+    runs = 0
+    while waiting and runs < limit:
+        following: list[Made] = []
+        for made in waiting:
+            if runs >= limit:
+                break
+            runs += 1
+            choices = Choices.replayed(made)
+            choices.kinds = kinds_of(level)
+            choices.asked = []
+            outcome = attempt(main, choices)
+            if outcome.error is not None:
+                _found(main, outcome, 0, level, runs, shrink)
+            if len(made) < deviations:
+                following += _extensions(made, choices.asked)
+        waiting = following
+    return runs
+
+
+def _extensions(made: Made, asked: list[tuple[str, int, int]]) -> list[Made]:
+    """*made* and one more, at each question after the last of *made*, so that no run comes twice."""
+    start = 0
+    if made:
+        last = made[-1]
+        start = next((n for n, (kind, at, _) in enumerate(asked) if (kind, at) == last[:2]), len(asked)) + 1
+    return [
+        (*made, Deviation(kind, at, value))
+        for kind, at, limit in asked[start:]
+        for value in range(1, limit + 1)
+    ]

@@ -1,0 +1,152 @@
+"""What is told of a failure: what it is, whether it can happen, what it needs, and how to repeat it."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+from .choices import CLAIMS
+from .turn import seconds
+from .waits import INSIDE
+
+if TYPE_CHECKING:
+    from .choices import Choices, Token
+    from .trace import Event, Trace
+
+#: How many events of the run are shown: the last ones, which led to the failure.
+SHOWN = 40
+
+
+class Report:
+    """A failing run. ``str()`` tells it; `token` repeats it; `level` is the lowest at which it was seen."""
+
+    def __init__(
+        self,
+        error: BaseException | None,
+        level: str,
+        token: Token,
+        choices: Choices,
+        trace: Trace,
+        runs: int,
+        steps: int,
+    ) -> None:
+        self.error = error
+        self.level = level
+        self.token = str(token)
+        self.deviations = token.deviations
+        self.schedule = [
+            text or f"{made.kind} {made.at} was {made.value}"
+            for made, text in zip(choices.made, choices.said, strict=True)
+        ]
+        self.trace = trace
+        self.runs = runs
+        self.steps = steps
+        #: pytest's name of the test, for the line that repeats it in a shell.
+        self.test: str | None = None
+
+    @property
+    def claim(self) -> str:
+        """Whether it can happen, and where."""
+        return CLAIMS[self.level]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                *self._failure(),
+                "",
+                f"level: {self.level}: {self.claim}",
+                *self._schedule(),
+                "",
+                *self._interleaving(),
+                *self._diagram(),
+                "",
+                "to repeat it:",
+                f"  shell:  {self.shell_line}",
+                f"  Python: {self.python_line}",
+            ]
+        )
+
+    @property
+    def shell_line(self) -> str:
+        return f"loopkit replay {self.token} {self.test or 'FILE::test'}"
+
+    @property
+    def python_line(self) -> str:
+        return f'loopkit.testing.replay(main, "{self.token}")'
+
+    def _failure(self) -> list[str]:
+        error = self.error
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        text = "".join(traceback.format_exception_only(error)).strip()
+        lines = [f"{'the first run' if not self.runs else f'run {self.runs}'} failed: {text}"]
+        for frame in traceback.extract_tb(error.__traceback__ if error is not None else None):
+            if not frame.filename.startswith(INSIDE):
+                name = os.path.relpath(frame.filename)
+                lines.append(f"  {name}:{frame.lineno} in {frame.name}: {frame.line}")
+        return lines
+
+    def _schedule(self) -> list[str]:
+        count = len(self.schedule)
+        if not count:
+            return ["schedule: asyncio's own"]
+        differ = "1 of them differs" if count == 1 else f"{count} of them differ"
+        return [
+            f"schedule: {self.steps} steps, and {differ} from asyncio's own:",
+            *(f"  - {s}" for s in self.schedule),
+        ]
+
+    def _interleaving(self) -> list[str]:
+        events = merged(self.trace.events)
+        shown = events[-SHOWN:]
+        lines = ["what happened:"]
+        if len(events) > SHOWN:
+            lines.append(f"  ... {len(events) - SHOWN} events before")
+        hosts = len({event.host for event in shown if event.host}) > 1
+        for event in shown:
+            host = f"{event.host:<10} " if hosts else ""
+            lines.append(
+                f"  {seconds_of(event.when):>12}  {host}{event.text:<28} {source_of(event)}".rstrip()
+            )
+        return lines
+
+    def _diagram(self) -> list[str]:
+        from .diagram import sequence
+
+        lines = sequence(self.trace.events)
+        return ["", "between the hosts:", *lines] if lines else []
+
+    def html(self) -> str:
+        """The same as a page of its own, with the sequence of packets between the hosts drawn."""
+        from .diagram import page
+
+        return page(self)
+
+
+def merged(events: list[Event]) -> list[Event]:
+    """Without packets, and steps of one task that follow each other at one place told once."""
+    result: list[Event] = []
+    for event in events:
+        if event.kind == "packet":
+            continue
+        if result and result[-1].text == event.text and result[-1].place == event.place:
+            result[-1] = event
+        else:
+            result.append(event)
+    return result
+
+
+def seconds_of(when: float) -> str:
+    return "0" if when < 1e-6 else seconds(when)
+
+
+def source_of(event: Event) -> str:
+    """The place of *event*, and the line that stands there."""
+    import linecache
+
+    path, _, line = event.place.rpartition(":")
+    if not path:
+        return event.place
+    text = linecache.getline(path, int(line)).strip()
+    return f"-> {os.path.basename(path)}:{line}  {text}"

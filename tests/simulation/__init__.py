@@ -1,0 +1,1 @@
+"""Programs in a simulated world: bugs to be found, programs that must pass, the kernel against Linux."""
