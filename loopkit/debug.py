@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ORIGIN_DEPTH = 10
 
 #: What is looked for in the environment when a loop is made.
-INSTRUMENTS = ("LOOPKIT_METRICS",)
+INSTRUMENTS = ("LOOPKIT_METRICS", "LOOPKIT_WATCH")
 
 
 def is_asked_for() -> bool:

@@ -50,6 +50,7 @@ verbs:
 options, before FILE, -m or -c; everything after them belongs to the program:
   --poller NAME   {pollers} (also: environment variable LOOPKIT_POLLER)
   --debug         asyncio's debug mode (as PYTHONASYNCIODEBUG=1)
+  --watch SECONDS say what the loop is stuck in, after so many seconds and while it is
   --metrics       print how busy and how late the loop was, when it is closed
   -q              no banner at the prompt
   -V, --version   print the version

@@ -28,6 +28,7 @@ class Options(NamedTuple):
 #: Options that stand for such a variable, and what they set it to.
 INSTRUMENTS = {
     "--metrics": ("LOOPKIT_METRICS", "print"),
+    "--watch": ("LOOPKIT_WATCH", ""),
 }
 
 
@@ -48,6 +49,10 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
                 value = rest.pop(0)
             options = options._replace(poller=value)
         elif name in INSTRUMENTS:
+            if name == "--watch" and not equals:
+                if not rest:
+                    raise UsageError("--watch needs the seconds after which a stall is reported, as 0.1")
+                value = rest.pop(0)
             options = options._replace(instruments=(*options.instruments, _instrument(name, value)))
         elif word == "--debug":
             options = options._replace(debug=True)
@@ -73,6 +78,14 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
 def _instrument(name: str, value: str) -> tuple[str, str]:
     """The variable that an option sets, and its value."""
     variable, usual = INSTRUMENTS[name]
+    if name == "--watch":
+        try:
+            sensible = 0.001 <= float(value) <= 3600
+        except ValueError:
+            sensible = False
+        if not sensible:
+            raise UsageError(f"--watch needs seconds, from 0.001 to 3600, not {value!r}")
+        return variable, value
     if value:
         raise UsageError(f"{name} takes no value, not {value!r}")
     return variable, usual
@@ -92,7 +105,7 @@ def apply(options: Options) -> None:
     if options.poller is not None:
         os.environ["LOOPKIT_POLLER"] = options.poller
     if options.instruments and sys.flags.ignore_environment:
-        raise UsageError("--metrics has no effect under python -E or -I, which ignore the environment")
+        raise UsageError("--metrics and its kin have no effect under python -E or -I, which ignore them")
     os.environ.update(options.instruments)
     if options.debug:
         if sys.flags.ignore_environment:

@@ -1,1 +1,25 @@
-"""What watches the loop at work. Loaded on demand; nothing below imports it."""
+"""What watches the loop at work. Loaded on demand; nothing below imports it.
+
+metrics   how busy, how late (metrics.py)
+watch     what it is stuck in, while it is stuck (stalls.py)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .stalls import watch
+
+__all__ = ["watch"]
+
+_HOMES = {"watch": "stalls"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -4,7 +4,7 @@
 begins and ends to run, `close` when it is over, and picks the observed turn while there are observers.
 Nothing in the turns themselves looks at it.
 
-The environment asks where the program is not to be changed: LOOPKIT_METRICS is read when a loop is made.
+The environment asks where the program is not to be changed: the variables below are read when a loop is made.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ P = TypeVar("P", bound="Part")
 #: The modules that the environment asks for, by the variable's name; each has `equip(loop, value)`.
 ASKED_FOR = {
     "LOOPKIT_METRICS": "metrics",
+    "LOOPKIT_WATCH": "stalls",
 }
 
 

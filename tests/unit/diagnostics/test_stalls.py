@@ -1,0 +1,263 @@
+"""Watch: is the culprit named while it is at work, and does an idle loop stay asleep?"""
+
+import asyncio
+import faulthandler
+import gc
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import loopkit
+from loopkit.diagnostics import stalls, watch
+from loopkit.diagnostics.stacks import Place
+from loopkit.diagnostics.stalls import Alarm, Stall, parse_traceback
+from tests.cli.commands import run_loopkit
+
+
+@pytest.fixture
+def loop():
+    loop = loopkit.Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def seen(loop):
+    """Reports of stalls; the culprits below block until there are enough."""
+    return Seen()
+
+
+class Seen(list):
+    def __init__(self):
+        self.enough = threading.Event()
+        self.wanted = 1
+
+    def __call__(self, stall):
+        self.append(stall)
+        if len(self) >= self.wanted:
+            self.enough.set()
+
+
+def computing(seen):
+    while not seen.enough.is_set():
+        pass
+
+
+def sleeping(seen):
+    while not seen.enough.is_set():
+        time.sleep(0.01)
+
+
+def waiting_for_a_lock(seen):
+    assert seen.enough.wait(20)
+
+
+def reading_a_file(seen):
+    while not seen.enough.is_set():
+        with open(__file__) as file:
+            file.read()
+
+
+@pytest.mark.parametrize("culprit", [computing, sleeping, waiting_for_a_lock, reading_a_file])
+def test_the_culprit_is_named_while_it_is_at_work(loop, seen, culprit):
+    async def guilty():
+        await asyncio.sleep(0)
+        culprit(seen)
+
+    async def main():
+        await asyncio.create_task(guilty(), name="the guilty one")
+
+    watch(loop, 0.05, seen)
+    loop.run_until_complete(main())
+    first = seen[0]
+    assert not first.over
+    assert first.seconds >= 0.05
+    functions = [place.function for place in first.frames]
+    assert functions[0].endswith("guilty")
+    assert culprit.__name__ in functions
+    assert "the guilty one" in first.task
+    assert any("main" in waiter for waiter in first.awaiters)
+    text = str(first)
+    assert f"in {culprit.__name__}\n" in text
+    assert "awaited by task" in text
+
+
+def test_a_long_stall_is_reported_at_doubling_distances_and_at_its_end(loop, seen):
+    seen.wanted = 3
+    watch(loop, 0.02, seen)
+    loop.call_soon(sleeping, seen)
+    loop.run_until_complete(_until(lambda: any(stall.over for stall in seen)))
+    during = [stall for stall in seen if not stall.over][:3]
+    assert during[0].task is None
+    for one, two in zip(during, during[1:], strict=False):
+        assert two.seconds >= one.seconds + 0.02
+    assert during[2].seconds >= 0.08
+    over = next(stall for stall in seen if stall.over)
+    assert over.seconds >= during[-1].seconds
+    assert over.off_cpu > 0
+    assert "the stall is over after" in str(over)
+
+
+async def _until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+def test_the_collector_s_share_is_known(loop, seen):
+    rubbish = [[] for _ in range(10)]
+
+    def collecting():
+        while not seen.enough.is_set():
+            gc.collect()
+        del rubbish[:]
+
+    watch(loop, 0.05, seen)
+    loop.call_soon(collecting)
+    loop.run_until_complete(_until(lambda: any(stall.over for stall in seen)))
+    assert max(stall.gc for stall in seen) > 0.02
+    assert gc.callbacks == [] or all("Watcher" not in repr(callback) for callback in gc.callbacks)
+
+
+def test_a_busy_loop_of_short_callbacks_is_no_stall(loop, seen):
+    async def main():
+        for _ in range(20_000):
+            await asyncio.sleep(0)
+
+    watch(loop, 1.0, seen)
+    loop.run_until_complete(main())
+    assert seen == []
+
+
+def test_an_idle_loop_is_never_woken(loop):
+    watch(loop, 0.004)
+
+    async def main():
+        await asyncio.sleep(0.01)
+        loop.metrics()
+        before = loop.metrics().polls
+        await asyncio.sleep(0.2)  # the thread has looked 200 times
+        return loop.metrics().polls - before
+
+    # One poll sleeps, a second one may follow where the clock's resolution demands it; a heartbeat that was put
+    # into the queue before the sleep began is carried along.
+    assert loop.run_until_complete(main()) <= 3
+
+
+def test_a_c_call_that_keeps_the_gil_is_named():
+    program = """
+        import asyncio, re, sys, time
+        from loopkit.diagnostics import stalls
+        async def matching():
+            time.sleep(0.001)
+            re.match(r"(a+)+$", "a" * 27 + "b")
+        asyncio.run(matching())
+    """
+    import textwrap
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "loopkit", "--watch", "0.05", "-c", textwrap.dedent(program)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "in matching" in line:
+                break
+        during = process.poll() is None
+        process.kill()
+        process.stderr.read()
+    assert during
+    assert any("re/__init__.py" in line or "in match" in line for line in lines), lines
+
+
+def test_an_alarm_that_somebody_else_has_set_is_left_alone(tmp_path):
+    program = """
+        import faulthandler, os, sys, threading
+        from loopkit.diagnostics.stalls import Alarm
+        ours = Alarm(100, to_stderr=False)
+        ours.arm()
+        print(ours.given_up)
+        ours.arm()  # again: ours is not somebody else's
+        print(ours.given_up)
+        ours.close()
+        faulthandler.dump_traceback_later(100)
+        while True:  # its thread blocks the signals as its first act
+            second = Alarm(100, to_stderr=False)
+            second.arm()
+            if second.given_up:
+                break
+            faulthandler.dump_traceback_later(100)
+        print(second.given_up, second.armed_at)
+        faulthandler.cancel_dump_traceback_later()
+    """
+    import textwrap
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=20
+    )
+    assert (done.stdout, done.stderr) == ("False\nFalse\nTrue None\n", "")
+
+
+def test_what_faulthandler_writes_is_understood():
+    text = """0:00:00.300000)!
+Thread 0x00007f05d950e6c0 (most recent call first):
+  File "/lib/threading.py", line 363 in wait
+
+Thread 0x00007f05dac96c40 (most recent call first):
+  File "/lib/re/__init__.py", line 167 in match
+  File "/app.py", line 8 in handler
+  File "LOOP/loop.py", line 260 in _turns
+  File "LOOP/loop.py", line 186 in run_forever
+""".replace("LOOP", loopkit.__path__[0])
+    assert parse_traceback(text) == (
+        Place("/app.py", 8, "handler"),
+        Place("/lib/re/__init__.py", 167, "match"),
+    )
+    assert faulthandler  # what the test is about
+
+
+def test_a_report_that_raises_ends_the_watch_and_is_logged(loop, asyncio_log):
+    def report(stall):
+        raise LookupError("report")
+
+    watch(loop, 0.02, report)
+    loop.run_until_complete(_until(lambda: (time.sleep(0.05), bool(asyncio_log))[1]))
+    assert "watch of" in asyncio_log[0].getMessage()
+
+
+def test_the_watch_ends_when_told_and_with_the_loop(loop, seen):
+    end = watch(loop, 0.05, seen)
+    thread = []
+
+    async def main():
+        thread.append(next(t for t in threading.enumerate() if t.name == "loopkit-watch"))
+        end()
+        end()
+
+    loop.run_until_complete(main())
+    assert not thread[0].is_alive()
+    assert [t for t in threading.enumerate() if t.name == "loopkit-watch"] == []
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1e9, float("nan")])
+def test_a_limit_that_makes_no_sense_is_refused(loop, limit):
+    with pytest.raises(ValueError, match=r"a limit is from 0\.001 to 3600 seconds"):
+        watch(loop, limit)
+
+
+def test_the_command_line_refuses_a_limit_that_makes_no_sense():
+    for words in (("--watch", "soon", "app.py"), ("--watch=-1", "app.py"), ("--watch",)):
+        code, out, err = run_loopkit(*words)
+        assert (code, out) == (2, "")
+        assert re.fullmatch(r"loopkit: --watch needs .*\n", err)
+
+
+def test_a_stall_in_words():
+    stall = Stall(0.25, False, (Place("/nowhere.py", 3, "f"),), None, (), 0.0, 0.0)
+    assert str(stall) == ('loopkit: the loop has been stuck for 0.250 s\n  File "/nowhere.py", line 3, in f')
+    assert stalls.Alarm is Alarm
