@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ORIGIN_DEPTH = 10
 
 #: What is looked for in the environment when a loop is made.
-INSTRUMENTS = ("LOOPKIT_METRICS", "LOOPKIT_WATCH")
+INSTRUMENTS = ("LOOPKIT_METRICS", "LOOPKIT_WATCH", "LOOPKIT_RECORD", "LOOPKIT_TRACE", "LOOPKIT_AGENT")
 
 
 def is_asked_for() -> bool:
@@ -107,8 +107,8 @@ def guarded_handle(
     guard(loop, method, callback)
     if method == "call_soon_threadsafe" and TracedThreadSafeHandle is not asyncio.Handle:
         # Its constructor calls the other's.
-        return forget_frames(TracedThreadSafeHandle(callback, args, loop, context), 3)  # type: ignore[no-any-return]
-    return forget_frames(asyncio.Handle(callback, args, loop, context), 2)  # type: ignore[no-any-return]
+        return _born(loop, TracedThreadSafeHandle(callback, args, loop, context), 3)  # type: ignore[no-any-return]
+    return _born(loop, asyncio.Handle(callback, args, loop, context), 2)  # type: ignore[no-any-return]
 
 
 def guarded_timer(
@@ -116,7 +116,14 @@ def guarded_timer(
 ) -> asyncio.TimerHandle:
     """The same for `call_at` and `call_later`."""
     guard(loop, "call_at", callback)
-    return forget_frames(asyncio.TimerHandle(when, callback, args, loop, context), 2)  # type: ignore[no-any-return]
+    return _born(loop, asyncio.TimerHandle(when, callback, args, loop, context), 2)  # type: ignore[no-any-return]
+
+
+def _born(loop: Loop, handle: Any, frames: int) -> Any:
+    """*handle*, without that many frames of its birth place; of which who observes the loop is told where it was made."""
+    if loop._instruments is not None and loop._instruments.audience is not None:
+        loop._instruments.audience.scheduled(handle)
+    return forget_frames(handle, frames)
 
 
 def forget_frames(handle: Any, count: int) -> Any:

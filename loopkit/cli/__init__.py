@@ -26,11 +26,13 @@ VERBS = {
     "repl": "a prompt with top-level await (also: no arguments at all)",
     "doctor": "what this machine offers, and real checks of every poller",
     "bench": "measure loopkit beside the other loops installed here",
+    "trace": "run a program and write down every turn of its loops, to be played",
+    "view": "look at a trace or a flight recording, in the terminal or as a page",
     "check": "examine a homework server: does it serve many clients in a single thread?",
 }
 
 #: Verbs whose output, exceptions and death are the user's program's, not ours.
-_PROGRAMS = ("run", "repl")
+_PROGRAMS = ("run", "repl", "trace")
 
 #: Nothing more can be written where the output goes.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -86,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _, rest = parse(words)
             if rest and rest[0] in VERBS:
                 words = [*words[: len(words) - len(rest)], *rest[1:]]
-                if rest[0] in _PROGRAMS:
+                if rest[0] in ("run", "repl"):
                     parse(words)  # what --help prints is still ours
                 verb = rest[0]
             else:

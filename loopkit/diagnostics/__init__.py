@@ -2,6 +2,8 @@
 
 metrics   how busy, how late (metrics.py)
 watch     what it is stuck in, while it is stuck (stalls.py)
+observe   every step of every turn, as calls of an observer (observing.py)
+fds       the fd table beside the kernel's (descriptors.py)
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .descriptors import fds
+    from .observing import observe
     from .stalls import watch
 
-__all__ = ["watch"]
+__all__ = ["fds", "observe", "watch"]
 
-_HOMES = {"watch": "stalls"}
+_HOMES = {"fds": "descriptors", "observe": "observing", "watch": "stalls"}
 
 
 def __getattr__(name: str) -> Any:

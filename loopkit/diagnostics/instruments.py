@@ -13,6 +13,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..handles import TimerHandle
+
 if TYPE_CHECKING:
     from ..loop import Loop
 
@@ -22,6 +24,7 @@ P = TypeVar("P", bound="Part")
 ASKED_FOR = {
     "LOOPKIT_METRICS": "metrics",
     "LOOPKIT_WATCH": "stalls",
+    "LOOPKIT_TRACE": "tracing",
 }
 
 
@@ -38,16 +41,27 @@ class Part(Protocol):
         """The loop is closed. Nothing more will happen."""
 
 
+class Probe(TimerHandle):
+    """A handle that measures, and is itself not worth to be seen."""
+
+    __slots__ = ()
+
+
 class Instruments:
     """The parts that hang on one loop, in the order in which they were hung there."""
 
-    __slots__ = ("loop", "observers", "parts")
+    __slots__ = ("audience", "loop", "parts")
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.parts: list[Part] = []
-        #: Who is told of every step; while there is one, turns are observed.
-        self.observers: tuple[Any, ...] = ()
+        #: Who is told of every step (`observing.py`), once somebody was.
+        self.audience: Any = None
+
+    @property
+    def observers(self) -> tuple[Any, ...]:
+        """Who is told of every step; while there is somebody, turns are observed."""
+        return () if self.audience is None else self.audience.observers
 
     def add(self, part: Part) -> None:
         self.parts.append(part)
@@ -76,6 +90,8 @@ class Instruments:
     def close(self) -> None:
         for part in tuple(self.parts):
             part.close()
+        if self.audience is not None:
+            self.audience.close()
 
 
 def instruments(loop: Any) -> Instruments:

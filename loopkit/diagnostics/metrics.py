@@ -32,9 +32,8 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..handles import TimerHandle
 from ..timers import TimerHeap
-from .instruments import instruments
+from .instruments import Probe, instruments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -205,7 +204,7 @@ class Meter:
 
     def _measure_timers(self) -> None:
         clock, spread = self.loop.time, self.lateness.spread
-        probe = TimerHandle()
+        probe = Probe()
         probe._when = self.since
         probe._loop, probe._args, probe._context = self.loop, (), Context()
 

@@ -27,13 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 _LOOPKIT = __file__.rpartition("/diagnostics/")[0] + "/"
-_LIBRARIES = tuple(
-    {
-        f"{path}/"
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (path := sysconfig.get_path(name))
-    }
-)
+_KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
+_LIBRARIES = tuple({f"{path}/" for kind in _KINDS if (path := sysconfig.get_path(kind))})
 #: The frames in which the loop calls everything else.
 _TURNS = {"_turns", "observed_turns", "call", "run_forever"}
 
@@ -55,7 +50,7 @@ class Place(NamedTuple):
 
 @cache
 def is_library(file: str) -> bool:
-    """Whether *file* is the standard library's, an installed package's, or loopkit's: not the program's own."""
+    """Whether *file* is the standard library's, an installed package's or loopkit's."""
     return file.startswith((_LOOPKIT, "<frozen", *_LIBRARIES))
 
 
@@ -165,11 +160,10 @@ def own_place(found: list[Place]) -> Place | None:
 
 def awaited_by(task: asyncio.Task[Any]) -> Any:
     """The future at the end of the chain: what the task waits for. None while it is ready or running."""
-    last = None
-    for last in chain(task.get_coro()):
-        pass
     waiter = getattr(task, "_fut_waiter", None)
-    return waiter if waiter is not None else (last if asyncio.isfuture(last) else None)
+    if waiter is None:  # a task of somebody's own making may have none
+        *_, waiter = chain(task.get_coro())
+    return waiter if asyncio.isfuture(waiter) else None
 
 
 def awaiters(future: asyncio.Future[Any]) -> list[asyncio.Task[Any]]:

@@ -34,8 +34,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from ..handles import Handle
-from .instruments import instruments
+from .instruments import Probe, instruments
 from .stacks import Place, awaiters, current_task, stack_of_thread, task_words, without_loop
 
 if TYPE_CHECKING:
@@ -141,8 +140,8 @@ class Watcher:
         self.alarm = Alarm(limit * ALARM, to_stderr=report is None)
         self.thread: threading.Thread | None = None
         self.ended = threading.Event()
-        self.heart = Handle()
-        self.heart._loop, self.heart._args, self.heart._context = loop, (), Context()  # type: ignore[assignment]
+        self.heart = Probe()
+        self.heart._loop, self.heart._args, self.heart._context = loop, (), Context()
         self.beating = False  # the heartbeat is in the queue
         self.heart._callback = self._beat
         self.gc_seconds = 0.0

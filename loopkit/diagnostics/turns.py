@@ -3,7 +3,8 @@
 Rule: whatever order callbacks have here they have there. A test runs the same programs under both.
 
 Each call goes through `Handle._run`, which tools replace in order to time callbacks, and is timed itself: one
-that takes longer than `slow_callback_duration` seconds is logged, with what it was.
+that takes longer than `slow_callback_duration` seconds is logged, with what it was. Who observes the loop
+(`observing.py`) is told of each step.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ def observed_turns(loop: Loop) -> None:
     """Turn after turn, until one of them is the last."""
     patience = Patience(loop)
     while True:
+        tell(loop, "turn_begins")
         skipped = patience.skips_poll()
         events = [] if skipped else _poll(loop)
         _run(loop)
         if skipped and loop._leave:
-            events = loop._watches.poll(0)
+            events = _ask(loop, 0)
         _dispatch(loop, events)
         _fire_timers(loop)
         if loop._leave:
@@ -65,7 +67,7 @@ def _poll(loop: Loop) -> list[tuple[int, int]]:
     tables.polls += 1
     loop._idle = True
     try:
-        events = tables.poll(timeout)
+        events = _ask(loop, timeout)
     finally:
         loop._idle = False
     if tables.polls >= tables.audit_at:
@@ -73,6 +75,13 @@ def _poll(loop: Loop) -> list[tuple[int, int]]:
     now = loop.time() + plain.CLOCK_RESOLUTION
     if timers.heap and timers.heap[0][0] < now:
         timers.collect(now)
+    return events
+
+
+def _ask(loop: Loop, timeout: float | None) -> list[tuple[int, int]]:
+    tell(loop, "poll_begins", timeout)
+    events = loop._watches.poll(timeout)
+    tell(loop, "poll_ends", events)
     return events
 
 
@@ -96,22 +105,29 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
             if entry.reader is None:
                 tables.unwanted(fd, mask)
             elif entry.read_since != polls:
-                call(loop, handle_of(loop, entry.reader))
+                call(loop, handle_of(loop, entry.reader), "event", fd, mask & plain.NOT_OUT)
         if mask & plain.NOT_IN:
             if entry.writer is None:
                 tables.unwanted(fd, mask)
             elif entry.write_since != polls:
-                call(loop, handle_of(loop, entry.writer))
+                call(loop, handle_of(loop, entry.writer), "event", fd, mask & plain.NOT_IN)
 
 
 def _fire_timers(loop: Loop) -> None:
     due = loop._timers.due
     while due:
-        call(loop, due.popleft())
+        call(loop, due.popleft(), "timer")
     loop._last_ready = None
 
 
-def call(loop: Loop, handle: asyncio.Handle) -> None:
+def tell(loop: Loop, event: str, *args: object) -> None:
+    """Tell who observes the loop."""
+    audience = None if loop._instruments is None else loop._instruments.audience
+    if audience is not None:
+        audience.tell(event, *args)
+
+
+def call(loop: Loop, handle: asyncio.Handle, why: str = "soon", fd: int = -1, mask: int = 0) -> None:
     """Make the call, unless it was cancelled, and say so if it was slow.
 
     A failed task's traceback leads to the frames of this file, and a handle to its task: none of them may
@@ -120,6 +136,8 @@ def call(loop: Loop, handle: asyncio.Handle) -> None:
     if handle.cancelled():
         return
     loop._current_handle = handle
+    audience = None if loop._instruments is None else loop._instruments.audience
+    observed = None if audience is None else audience.begins(handle, why, fd, mask)
     start = loop.time()
     try:
         handle._run()
@@ -131,6 +149,8 @@ def call(loop: Loop, handle: asyncio.Handle) -> None:
         del handle
         if loop._unsent:
             loop._flush()
+        if audience is not None and observed is not None:
+            audience.ends(observed)
 
 
 def describe(handle: asyncio.Handle) -> str:

@@ -93,8 +93,7 @@ def test_a_long_stall_is_reported_at_doubling_distances_and_at_its_end(loop, see
     loop.run_until_complete(_until(lambda: any(stall.over for stall in seen)))
     during = [stall for stall in seen if not stall.over][:3]
     assert during[0].task is None
-    for one, two in zip(during, during[1:], strict=False):
-        assert two.seconds >= one.seconds + 0.02
+    assert during[1].seconds >= 0.04
     assert during[2].seconds >= 0.08
     over = next(stall for stall in seen if stall.over)
     assert over.seconds >= during[-1].seconds
@@ -142,8 +141,7 @@ def test_an_idle_loop_is_never_woken(loop):
         await asyncio.sleep(0.2)  # the thread has looked 200 times
         return loop.metrics().polls - before
 
-    # One poll sleeps, a second one may follow where the clock's resolution demands it; a heartbeat that was put
-    # into the queue before the sleep began is carried along.
+    # One poll sleeps; a second one may follow where the clock's resolution demands it.
     assert loop.run_until_complete(main()) <= 3
 
 

@@ -1,0 +1,64 @@
+"""Writing what was seen into a file, in the form that its name asks for, and never over what is not ours.
+
+A recording holds a program's data: names, addresses, lines of source. So a file is readable by its owner
+alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .recording import Recording
+
+#: By the file's suffix: what `loopkit trace` can write.
+FORMS = (".html", ".json", ".txt")
+
+
+def check_name(name: str) -> Path:
+    """The path to write to. Raises ValueError if it has no form of ours, or its directory is not there."""
+    path = Path(name)
+    if path.suffix not in FORMS:
+        raise ValueError(f"a trace is written as {', '.join(FORMS)}, not as {name!r}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f"cannot write {name}: there is no such directory")
+    return path
+
+
+def rendered(recording: Recording, suffix: str) -> str:
+    """The text of a file with that suffix."""
+    if suffix == ".html":
+        from .player import page
+
+        return page(recording)
+    if suffix == ".json":
+        from .perfetto import trace
+
+        return trace(recording)
+    from .listing import listing
+
+    return listing(recording)
+
+
+def write(recording: Recording, path: Path, *, fresh: bool = False) -> None:
+    """Write *recording*, in the form that the suffix of *path* names.
+
+    Args:
+        fresh: the file must be a new one, not somebody's link either.
+
+    Raises OSError if it cannot be written; what was written of it is then removed.
+    """
+    text = rendered(recording, path.suffix)
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL | os.O_NOFOLLOW if fresh else os.O_TRUNC)
+    fd = os.open(path, flags, 0o600)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+    except BaseException:
+        if path.is_file():  # not /dev/full
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise

@@ -1,0 +1,61 @@
+"""Tracing a program: every loop that it makes, from its first turn on. What `loopkit trace` does.
+
+The loops are found by an environment variable that holds the number of this process: it means nothing to
+children, which inherit it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from .capture import Capture, recording_of
+from .observing import observe
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+    from .recording import Recording
+
+VARIABLE = "LOOPKIT_TRACE"
+
+#: The last so many loops are kept: a program may make one for each of its steps.
+LOOPS = 16
+
+
+class Tracer:
+    """Observes all loops of this process."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+        self.captures: list[Capture] = []
+        self.made = 0
+
+    def start(self) -> None:
+        global current
+        current = self
+        os.environ[VARIABLE] = str(os.getpid())
+
+    def stop(self) -> None:
+        global current
+        current = None
+        os.environ.pop(VARIABLE, None)
+
+    def add(self, loop: Loop) -> None:
+        self.made += 1
+        capture = Capture(loop, self.turns, f"loop {self.made} ({threading.current_thread().name})")
+        self.captures = [*self.captures[-LOOPS + 1 :], capture]
+        observe(loop, capture)
+
+    def recording(self) -> Recording:
+        """What was seen so far, of the loops that have turned."""
+        return recording_of([capture for capture in self.captures if capture.turns])
+
+
+current: Tracer | None = None
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Trace *loop* if it is this very process that shall be traced."""
+    if current is not None and value == str(os.getpid()):
+        current.add(loop)

@@ -1,0 +1,166 @@
+"""`loopkit trace` and `loopkit view`: unmodified programs, and files of every kind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.commands import SOURCE, Terminal, environment, run_loopkit
+from tests.unit.diagnostics.perfetto_checker import check
+
+PROGRAM = """
+import asyncio, sys, time
+async def slow():
+    time.sleep(0.12)
+async def main():
+    await asyncio.sleep(0.01)
+    await slow()
+    print(*sys.argv[1:])
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    file = tmp_path / "app.py"
+    file.write_text(PROGRAM)
+    return file
+
+
+def test_a_program_runs_as_ever_and_is_written_down(program, tmp_path):
+    code, out, err = run_loopkit("trace", "-o", "t.json", str(program), "-o", "its own", cwd=tmp_path)
+    assert (code, out) == (0, "-o its own\n")
+    assert "loopkit: blocks: main kept everybody waiting for 0.1" in err
+    assert f"{program}:6" in err or f"{program}:5" in err
+    assert "loopkit: wrote t.json (loop 1 (MainThread): " in err
+    check((tmp_path / "t.json").read_text())
+    assert os.stat(tmp_path / "t.json").st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("suffix", [".html", ".json", ".txt"])
+def test_every_form_is_written_and_the_first_two_are_read(program, tmp_path, suffix):
+    assert run_loopkit("trace", f"-o=t{suffix}", str(program), cwd=tmp_path).code == 0
+    code, out, err = run_loopkit("view", f"t{suffix}", cwd=tmp_path)
+    if suffix == ".txt":
+        assert (code, out, err) == (2, "", "loopkit: t.txt holds no recording of loopkit's\n")
+        return
+    assert code == 0
+    assert "turn 1: " in out
+    assert "because timer" in out
+    assert run_loopkit("view", f"t{suffix}", "-o", "again.html", cwd=tmp_path).code == 0
+    lint = run_loopkit("view", "again.html", "--lint", cwd=tmp_path)
+    assert lint.code == 1
+    assert lint.out.startswith("blocks: main kept everybody waiting")
+
+
+def test_its_exit_code_and_its_exception_are_its_own(tmp_path):
+    code, _, err = run_loopkit(
+        "trace", "-c", "import asyncio, sys; asyncio.run(asyncio.sleep(0)); sys.exit(7)", cwd=tmp_path
+    )
+    assert code == 7
+    assert "wrote trace.html" in err
+    code, _, err = run_loopkit(
+        "trace", "-c", "import asyncio\nasync def f(): 1/0\nasyncio.run(f())", cwd=tmp_path
+    )
+    assert code == 1
+    assert err.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_keeps_what_there_is(tmp_path, number):
+    code = """
+import asyncio
+async def main():
+    print("up", flush=True)
+    while True:
+        await asyncio.sleep(0.001)
+asyncio.run(main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-m", "loopkit", "trace", "-o", "t.json", "--last", "50", "-c", code],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(SOURCE)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        process.communicate(timeout=20)
+    assert process.returncode == -number
+    data = json.loads((tmp_path / "t.json").read_text())
+    assert 1 <= len([row for row in data["loopkit"]["loops"][0]["steps"] if row[0] == "t"]) <= 50
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("trace",), "trace needs a file, -m MODULE"),
+        (("trace", "-o"), "-o needs a file"),
+        (("trace", "--last", "many", "app.py"), "--last needs a number of turns, not 'many'"),
+        (("trace", "-o", "t.svg", "app.py"), "a trace is written as .html, .json, .txt, not as 't.svg'"),
+        (
+            ("trace", "-o", "nowhere/t.html", "app.py"),
+            "cannot write nowhere/t.html: there is no such directory",
+        ),
+        (("trace", "no such program.py"), "can't open file"),
+        (("trace", "--nonsense", "app.py"), "unknown option '--nonsense'"),
+        (("view",), "view needs one file"),
+        (("view", "nothing.json"), "nothing.json: No such file or directory"),
+        (("view", "--nonsense", "x"), "unknown option '--nonsense'"),
+    ],
+)
+def test_bad_usage_is_one_line(tmp_path, words, said):
+    code, out, err = run_loopkit(*words, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1 + err.count("nothing to write")
+
+
+def test_a_full_disk_is_one_line_and_disturbs_nobody(program, tmp_path):
+    os.symlink("/dev/full", tmp_path / "full.json")
+    code, out, err = run_loopkit("trace", "-o", "full.json", str(program), "done", cwd=tmp_path)
+    assert (code, out) == (1, "done\n")
+    assert err == "loopkit: cannot write full.json: No space left on device\n"
+
+
+def test_a_trace_that_is_cut_off_is_told(program, tmp_path):
+    run_loopkit("trace", "-o", "t.json", str(program), cwd=tmp_path)
+    text = (tmp_path / "t.json").read_text()
+    (tmp_path / "cut.json").write_text(text[: len(text) // 2])
+    code, _, err = run_loopkit("view", "cut.json", cwd=tmp_path)
+    assert code == 2
+    assert err in (
+        "loopkit: cut.json is cut off: it ends in the middle\n",
+        "loopkit: cut.json holds no recording of loopkit's\n",
+    )
+
+
+def test_children_are_not_traced(tmp_path):
+    code = """
+import asyncio, os, subprocess, sys
+asyncio.run(asyncio.sleep(0))
+subprocess.run([sys.executable, "-c", "import loopkit, asyncio; loopkit.run(asyncio.sleep(0))"], check=True)
+if not (pid := os.fork()):
+    asyncio.run(asyncio.sleep(0))
+    sys.exit()
+os.waitpid(pid, 0)
+"""
+    ended = run_loopkit("trace", "-c", code, cwd=tmp_path)
+    assert ended.code == 0
+    assert ended.err.count("wrote trace.html") == 1
+
+
+def test_the_terminal_is_stepped_through(program, tmp_path):
+    run_loopkit("trace", "-o", "t.json", str(program), cwd=tmp_path)
+    with Terminal("view", "t.json", cwd=tmp_path) as terminal:
+        terminal.expect("turn 1:")
+        terminal.type("s")
+        terminal.expect("await slow()")
+        terminal.type("w")
+        terminal.type("N")
+        terminal.type("q")
+        assert terminal.ended() == 0
