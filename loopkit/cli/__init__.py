@@ -28,6 +28,10 @@ VERBS = {
     "bench": "measure loopkit beside the other loops installed here",
     "trace": "run a program and write down every turn of its loops, to be played",
     "view": "look at a trace or a flight recording, in the terminal or as a page",
+    "top": "how busy a running program's loops are, with what, and with whom",
+    "ps": "the tasks of a running program, and what each waits for",
+    "fds": "the descriptors of a running program, and who holds them",
+    "dump": "what a running program is doing at this moment, also while it is stuck",
     "check": "examine a homework server: does it serve many clients in a single thread?",
 }
 
@@ -53,6 +57,8 @@ options, before FILE, -m or -c; everything after them belongs to the program:
   --poller NAME   {pollers} (also: environment variable LOOPKIT_POLLER)
   --debug         asyncio's debug mode (as PYTHONASYNCIODEBUG=1)
   --watch SECONDS say what the loop is stuck in, after so many seconds and while it is
+  --record[=FILE] keep the last turns, and write them to a page when something goes wrong
+  --agent         answer loopkit top, ps, fds and dump
   --metrics       print how busy and how late the loop was, when it is closed
   -q              no banner at the prompt
   -V, --version   print the version

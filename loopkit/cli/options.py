@@ -29,6 +29,8 @@ class Options(NamedTuple):
 INSTRUMENTS = {
     "--metrics": ("LOOPKIT_METRICS", "print"),
     "--watch": ("LOOPKIT_WATCH", ""),
+    "--record": ("LOOPKIT_RECORD", "1"),
+    "--agent": ("LOOPKIT_AGENT", "1"),
 }
 
 
@@ -75,6 +77,16 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
     return options, rest
 
 
+def _file(name: str) -> str:
+    """The name of a file that a recording can be written to, from wherever the program goes."""
+    from loopkit.diagnostics.files import check_name
+
+    try:
+        return str(check_name(name).absolute())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
 def _instrument(name: str, value: str) -> tuple[str, str]:
     """The variable that an option sets, and its value."""
     variable, usual = INSTRUMENTS[name]
@@ -86,6 +98,8 @@ def _instrument(name: str, value: str) -> tuple[str, str]:
         if not sensible:
             raise UsageError(f"--watch needs seconds, from 0.001 to 3600, not {value!r}")
         return variable, value
+    if value and name == "--record":
+        return variable, _file(value)
     if value:
         raise UsageError(f"{name} takes no value, not {value!r}")
     return variable, usual

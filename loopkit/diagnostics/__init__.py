@@ -3,6 +3,7 @@
 metrics   how busy, how late (metrics.py)
 watch     what it is stuck in, while it is stuck (stalls.py)
 observe   every step of every turn, as calls of an observer (observing.py)
+record    the last turns in a ring, written when something goes wrong (recorder.py)
 fds       the fd table beside the kernel's (descriptors.py)
 """
 
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .descriptors import fds
     from .observing import observe
+    from .recorder import record
     from .stalls import watch
 
-__all__ = ["fds", "observe", "watch"]
+__all__ = ["fds", "observe", "record", "watch"]
 
-_HOMES = {"fds": "descriptors", "observe": "observing", "watch": "stalls"}
+_HOMES = {"fds": "descriptors", "observe": "observing", "record": "recorder", "watch": "stalls"}
 
 
 def __getattr__(name: str) -> Any:

@@ -95,7 +95,7 @@ class Capture:
         exception = context.get("exception")
         text = str(context.get("message", "an error"))
         if exception is not None:
-            text += f": {type(exception).__name__}: {exception}"
+            text = f"{type(exception).__name__}: {exception} ({text})"
         self.mark("e", text)
 
     def mark(self, kind: str, text: str) -> None:

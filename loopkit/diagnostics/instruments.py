@@ -25,6 +25,8 @@ ASKED_FOR = {
     "LOOPKIT_METRICS": "metrics",
     "LOOPKIT_WATCH": "stalls",
     "LOOPKIT_TRACE": "tracing",
+    "LOOPKIT_RECORD": "recorder",
+    "LOOPKIT_AGENT": "agent",
 }
 
 

@@ -150,14 +150,14 @@ def test_why_something_ran_is_known(loop):
 
 def test_writes_are_told_with_what_became_of_them(loop):
     async def main():
-        ours, theirs = socket.socketpair()
-        _, writer = await asyncio.open_connection(sock=ours)
-        writer.write(b"small")
-        writer.write(b"x" * 4_000_000)
-        await asyncio.sleep(0)
-        theirs.close()
-        writer.transport.abort()
-        await asyncio.sleep(0.001)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(b"small")
+            await asyncio.sleep(0)
+            writer.write(b"x" * 8_000_000)
+            await asyncio.sleep(0)
+            writer.transport.abort()
+            await asyncio.sleep(0.001)
 
     notes = [
         step
@@ -167,7 +167,7 @@ def test_writes_are_told_with_what_became_of_them(loop):
     first, second = (note.facts for note in notes[:2])
     assert first[1:] == (5, 0, 0)
     assert second[1] == 0
-    assert second[2] + second[3] == 4_000_000
+    assert second[2] + second[3] == 8_000_000
     assert second[3] > 0
 
 

@@ -1,0 +1,200 @@
+"""Asking a running process: how `loopkit top`, `ps`, `fds` and `dump` get an answer, or say why not.
+
+A process that was started with ``--agent`` listens (`diagnostics/agent.py`). From Python 3.14 on one that
+was not prepared can be asked to listen, by `sys.remote_exec`: Python runs a few lines in its main thread as
+soon as that comes to a safe point. A loop that sleeps in its poll comes to none before something wakes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import sys
+import tempfile
+import time
+from typing import Any
+
+from loopkit.cli.options import UsageError
+
+#: Seconds to wait for an answer, and for a loop that sleeps to wake.
+ANSWER, WAKE = 5.0, 15.0
+
+#: The first Python that can be asked to run something.
+REMOTE_EXEC = (3, 14)
+
+#: What it is asked to run: listen, and say what came of it. Nothing is loaded into a program without loopkit.
+SCRIPT = """
+import sys
+if "loopkit.loop" in sys.modules:
+    try:
+        from loopkit.diagnostics import agent
+        said = "path " + agent.start()
+    except Exception as error:
+        said = "error " + repr(error)[:200]
+else:
+    said = "none"
+with open({answer!r} + ".part", "w") as file:
+    file.write(said)
+import os
+os.replace({answer!r} + ".part", {answer!r})
+"""
+
+
+class Words:
+    """The command line that the four verbs share."""
+
+    def __init__(self, verb: str, argv: list[str], usage: str, switches: tuple[str, ...] = ()) -> None:
+        self.values: dict[str, str] = {}
+        self.json = False
+        words = []
+        rest = list(argv)
+        while rest:
+            word = rest.pop(0)
+            name, equals, value = word.partition("=")
+            if name in ("-h", "--help"):
+                print(usage, end="")
+                raise SystemExit(0)
+            if name == "--json":
+                self.json = True
+            elif name in switches:
+                if name != "--once" and not equals:
+                    if not rest:
+                        raise UsageError(f"{name} needs a value; see loopkit {verb} --help")
+                    value = rest.pop(0)
+                self.values[name] = value
+            elif word.startswith("-"):
+                raise UsageError(f"unknown option {word!r}; see loopkit {verb} --help")
+            else:
+                words.append(word)
+        if len(words) != 1 or not words[0].isdecimal() or not words[0].isascii() or len(words[0]) > 9:
+            raise UsageError(f"{verb} needs the number of a process: loopkit {verb} PID")
+        self.pid = int(words[0])
+
+
+def ask(pid: int, verb: str) -> dict[str, Any]:
+    """The answer of process *pid*. Raises UsageError, in words, if there is none."""
+    path = find(pid)
+    answer = exchange(path, pid, verb)
+    if "error" in answer:
+        raise UsageError(f"process {pid}: {answer['error']}")
+    if answer.get("version") != 1:
+        raise UsageError(f"process {pid} runs another version of loopkit, {answer.get('loopkit')}")
+    return answer
+
+
+def find(pid: int) -> str:
+    """The socket of process *pid*, which is asked to open one if it has none and can."""
+    from loopkit.diagnostics.agent import address
+
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        raise UsageError(f"there is no process {pid}") from None
+    path = address(pid, owner)
+    if os.geteuid() not in (0, owner):
+        raise UsageError(
+            f"process {pid} belongs to another user (uid {owner}): only that one and root may look"
+        )
+    return path if os.path.exists(path) else remote_start(pid)
+
+
+def exchange(path: str, pid: int, verb: str) -> dict[str, Any]:
+    """One question, one answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(ANSWER)
+        try:
+            sock.connect(path)
+            _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if uid not in (os.geteuid(), os.stat(f"/proc/{pid}").st_uid):
+                raise UsageError(f"{path} is not the socket of process {pid}")
+            sock.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+            data = b"".join(iter(lambda: sock.recv(65536), b""))
+        except TimeoutError:
+            raise UsageError(
+                f"process {pid} does not answer: a C call may keep the interpreter's lock "
+                f"(py-spy dump --pid {pid} sees it)"
+            ) from None
+        except (ConnectionRefusedError, FileNotFoundError):
+            raise UsageError(f"process {pid} has gone, or its agent has") from None
+        except OSError as error:
+            raise UsageError(f"process {pid} cannot be asked: {error.strerror}") from None
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        raise UsageError(f"process {pid} answers in a way that is not understood") from None
+    return answer if isinstance(answer, dict) else {}
+
+
+def remote_start(pid: int) -> str:
+    """Have a process that was not prepared listen."""
+    way_out = "start it with loopkit --agent, or with LOOPKIT_AGENT=1"
+    if sys.version_info < REMOTE_EXEC:
+        raise UsageError(f"process {pid} has no agent: {way_out}")
+    with tempfile.TemporaryDirectory(prefix="loopkit-") as folder:  # 0700
+        script, answer = os.path.join(folder, "ask.py"), os.path.join(folder, "answer")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(SCRIPT.format(answer=answer))
+        if os.geteuid() == 0:
+            owner = os.stat(f"/proc/{pid}")
+            for path in (folder, script):
+                os.chown(path, owner.st_uid, owner.st_gid)
+        try:
+            sys.remote_exec(pid, script)  # type: ignore[attr-defined]
+        except PermissionError:
+            raise UsageError(f"this system does not let you look into process {pid}: {way_out}") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UsageError(f"process {pid} is no Python that can be asked ({error}): {way_out}") from None
+        said = _wait(pid, answer)
+    kind, _, text = said.partition(" ")
+    if kind == "path":
+        return text
+    if kind == "none":
+        raise UsageError(f"process {pid} does not run loopkit")
+    raise UsageError(f"process {pid} cannot listen: {text}")
+
+
+def _wait(pid: int, answer: str) -> str:
+    """What the process has to say, once its main thread has come to a safe point."""
+    begin, told = time.monotonic(), False
+    while time.monotonic() - begin < WAKE:
+        try:
+            with open(answer, encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            pass
+        if not os.path.exists(f"/proc/{pid}"):
+            raise UsageError(f"process {pid} has gone")
+        if not told and time.monotonic() - begin > 1:
+            told = True
+            print(f"loopkit: process {pid} sleeps; waiting for something to wake its loop", file=sys.stderr)
+        time.sleep(0.02)
+    raise UsageError(f"process {pid} did not wake within {WAKE:.0f} s: send it something, and ask again")
+
+
+def table(rows: list[list[str]], indent: str = "") -> str:
+    """Columns; the last is as wide as it likes."""
+    if not rows:
+        return ""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
+    return "\n".join(
+        (
+            indent
+            + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        ).rstrip()
+        for row in rows
+    )
+
+
+def header(answer: dict[str, Any]) -> str:
+    versions = f"Python {answer['python']}, loopkit {answer['loopkit']}"
+    return f"process {answer['pid']}: {answer['program']} ({versions})"
+
+
+def loop_line(number: int, loop: dict[str, Any]) -> str:
+    state = "closed" if loop.get("closed") else "runs" if loop["running"] else "does not run"
+    if loop["running"]:
+        state = "asleep in its poll" if loop["idle"] else "at work"
+    thread = f" in {loop['thread']}" if loop["thread"] else ""
+    return f"loop {number}: {loop['poller']}{thread}, {state}"

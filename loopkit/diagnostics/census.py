@@ -1,0 +1,123 @@
+"""The tasks of a loop, and what each of them waits for, in words. From any thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .descriptors import _of_entry
+from .stacks import awaited_by, awaiters, coroutine_name, current_task, cut, own_place, places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..loop import Loop
+
+
+def census(loop: Loop) -> list[dict[str, Any]]:
+    """A row for each task of *loop* that is not done, by name."""
+    reasons = Reasons(loop)
+    running = current_task(loop)
+    rows = [row_of(task, task is running, reasons) for task in tasks_of(loop)]
+    return sorted(rows, key=lambda row: _natural(row["name"]))
+
+
+def tasks_of(loop: Loop) -> list[asyncio.Task[Any]]:
+    """All tasks. The set may change while another thread looks: then it looks again."""
+    for _ in range(100):
+        try:
+            return list(asyncio.all_tasks(loop))
+        except RuntimeError:
+            continue
+    return []
+
+
+def row_of(task: asyncio.Task[Any], is_running: bool, reasons: Reasons) -> dict[str, Any]:
+    stack = places(task)
+    own = own_place(stack)
+    future = awaited_by(task)
+    state = "running" if is_running else "waiting" if future is not None and not future.done() else "ready"
+    return {
+        "name": cut(task.get_name()),
+        "coroutine": coroutine_name(task.get_coro()),
+        "state": state,
+        "waits": reasons.of(task, future, stack) if state == "waiting" else "",
+        "place": "" if own is None else f"{own.file}:{own.line}",
+        "awaited_by": [cut(waiter.get_name()) for waiter in awaiters(task)],
+        "stack": [str(place) for place in stack],
+    }
+
+
+def _natural(name: str) -> tuple[str, int]:
+    """Task-2 before Task-10."""
+    head, _, number = name.rpartition("-")
+    return (head, int(number)) if number.isdecimal() and number.isascii() else (name, 0)
+
+
+class Reasons:
+    """What futures stand for: found in the fd table, in the streams' readers, and in the timer heap."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.words: dict[int, str] = {}
+        self.timeouts: dict[int, str] = {}
+        now = loop.time()
+        for when, _, handle in list(loop._timers.heap):
+            self._note_timer(handle, when - now)
+        for fd, entry in list(loop._watches.entries.items()):
+            for future, doing in waiters(loop, entry):
+                found = _of_entry(loop, fd, entry)
+                where = f" of {found.peer}" if found.peer else f" at {found.local}" if found.local else ""
+                self.words[id(future)] = f"{doing} fd {fd}{where}"
+
+    def _note_timer(self, handle: Any, left: float) -> None:
+        callback, args = handle._callback, handle._args
+        if callback is None:
+            return
+        words = f"timer in {max(left, 0):.1f} s"
+        owner = getattr(callback, "__self__", None)
+        task = getattr(owner, "_task", None)
+        if isinstance(task, asyncio.Task):
+            self.timeouts[id(task)] = f"timeout in {max(left, 0):.1f} s"
+        for argument in args or ():
+            if asyncio.isfuture(argument):
+                self.words[id(argument)] = words
+
+    def of(self, task: asyncio.Task[Any], future: Any, stack: list[Any]) -> str:
+        """What *task* waits for."""
+        words = self.words.get(id(future)) or self._guess(future, stack)
+        limit = self.timeouts.get(id(task))
+        return f"{words} ({limit})" if limit else words
+
+    def _guess(self, future: Any, stack: list[Any]) -> str:
+        if isinstance(future, asyncio.Task):
+            return f"task {cut(future.get_name())!r}"
+        for callback, _ in list(getattr(future, "_callbacks", None) or ()):
+            if "_call_check_cancel" in getattr(callback, "__qualname__", ""):
+                return "a call in an executor"
+        if type(future).__name__ == "_GatheringFuture":
+            left = sum(not child.done() for child in getattr(future, "_children", ()))
+            return f"gather, of which {left} are not done"
+        return stack[-1].function if stack else "a future"
+
+
+def waiters(loop: Loop, entry: Any) -> Iterator[tuple[Any, str]]:
+    """The futures that an entry of the fd table will fulfil, and what is being done."""
+    for watcher, doing in ((entry.reader, "reading"), (entry.writer, "writing")):
+        future = getattr(watcher, "_future", None)
+        if future is not None:
+            yield future, doing
+        for argument in getattr(watcher, "_args", None) or ():
+            if asyncio.isfuture(argument):
+                yield argument, doing
+        callback = getattr(watcher, "_callback", None)
+        for argument in (*getattr(callback, "args", ()), getattr(callback, "__self__", None)):
+            if asyncio.isfuture(argument):
+                yield argument, doing
+    owner = entry.owner() if callable(entry.owner) else entry.owner
+    protocol = getattr(owner, "_protocol", None)
+    reader = getattr(protocol, "_stream_reader", None)
+    if getattr(reader, "_waiter", None) is not None:
+        yield reader._waiter, "reading"  # type: ignore[union-attr]
+    for future in list(getattr(protocol, "_drain_waiters", None) or ()):
+        yield future, "draining"
