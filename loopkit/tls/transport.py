@@ -165,22 +165,24 @@ class SSLTransport(StreamTransport):
             self._fatal_error(exc, UNWATCHABLE)
 
     def _on_handshake(self) -> None:
-        try:
-            data = self._socket.recv(CALM_READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as exc:
-            self._handshake_failed(exc)
-            return
-        if data:
-            self._shake_hands(data)
-        else:
-            self._handshake_failed(ConnectionResetError("the peer hung up in the TLS handshake"))
+        # Again after our answer: a peer who is near has answered that while it was on its way.
+        while self._state == SHAKING:
+            try:
+                data = self._socket.recv(CALM_READ_SIZE)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as exc:
+                self._handshake_failed(exc)
+                return
+            if not data:
+                self._handshake_failed(ConnectionResetError("the peer hung up in the TLS handshake"))
+            elif not self._shake_hands(data):
+                return
 
-    def _shake_hands(self, data: bytes) -> None:
-        """Go on with *data*, which the peer has sent."""
+    def _shake_hands(self, data: bytes) -> bool:
+        """Go on with *data*, which the peer has sent. True if it was answered: it is the peer's turn."""
         if self._state != SHAKING:
-            return
+            return False
         buffers = self._buffers
         error: BaseException | None = None
         is_done, certificate = False, None
@@ -203,7 +205,7 @@ class SSLTransport(StreamTransport):
             if answer:
                 super()._send(answer)
         if self._state != SHAKING:
-            return  # the answer found no peer
+            return False  # the answer found no peer
         if error is not None:
             self._handshake_failed(error)
             error = None  # its traceback refers to this frame
@@ -211,6 +213,8 @@ class SSLTransport(StreamTransport):
             self._on_connected(certificate)
         else:
             self._watch()
+            return bool(answer)
+        return False
 
     def _handshake_failed(self, exc: BaseException) -> None:
         if self._loop._debug and self._waiter is None and not self._is_made:

@@ -13,7 +13,7 @@ import weakref
 from asyncio.constants import _SendfileMode
 from typing import TYPE_CHECKING, Any
 
-from ..transports.base import LOST, SHAKING
+from ..transports.base import LOST, REPLACED, SHAKING
 from ..transports.held import WatchedSocket
 from ..transports.stream import DATA_EXPECTED, StreamTransport
 from .contexts import HAS_SSL, Settings, ssl
@@ -102,6 +102,8 @@ def _take_over(
     old.__class__ = ReplacedTransport
     old._backlog = old._callback = old._socket = None  # type: ignore[assignment]
     old._protocol = upgraded
+    old._state = REPLACED
+    old._settle_holding()
     return upgraded
 
 
@@ -141,7 +143,8 @@ class UpgradedSSLTransport(SSLTransport):
 class ReplacedTransport(StreamTransport):
     """What is left of a transport when TLS has taken its connection over, for those who hold it still.
 
-    What is written to it leaves in the clear, as under asyncio: the last words before the handshake.
+    What is written to it leaves in the clear, as under asyncio: the last words before the handshake. Methods
+    that somebody has bound before are `StreamTransport`'s; they come here by the state.
     """
 
     __slots__ = ()
@@ -169,7 +172,7 @@ class ReplacedTransport(StreamTransport):
     def resume_reading(self) -> None:
         self._protocol.resume_reading()
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
         if not data:

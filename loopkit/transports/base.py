@@ -15,6 +15,7 @@ Where a transport is in its life is one number, which only grows:
     DRAINING   close() was called: what is buffered leaves, nothing more is read
     PARTING    TLS: goodbye is said, the peer's is awaited
     LOST       connection_lost() is on its way, or was called
+    REPLACED   start_tls() has handed the connection on: another transport acts for this one
 
 `_lose` is the only way into the last; the backlog, when it is empty, moves on a transport that is draining.
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
 
-SHAKING, OPEN, DRAINING, PARTING, LOST = range(5)
+SHAKING, OPEN, DRAINING, PARTING, LOST, REPLACED = range(6)
 
 #: Writes to a lost connection are ignored; from this many on, a warning says so each time (asyncio's number).
 LOST_WRITES_BEFORE_WARNING = 5
@@ -61,7 +62,7 @@ class SocketTransport(asyncio.BaseTransport):
         "_protocol_paused",  # pause_writing() was called on it
         "_server",
         "_socket",
-        "_state",  # SHAKING to LOST
+        "_state",  # SHAKING to REPLACED
     )
 
     _loop: Loop
@@ -142,6 +143,9 @@ class SocketTransport(asyncio.BaseTransport):
 
     def pause_reading(self) -> None:
         """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""
+        if self._state == REPLACED:
+            self.pause_reading()  # a bound method from before
+            return
         if not self.is_reading():
             return
         self._paused = True
@@ -153,6 +157,9 @@ class SocketTransport(asyncio.BaseTransport):
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`. Idempotent."""
+        if self._state == REPLACED:
+            self.resume_reading()  # a bound method from before
+            return
         if self._state >= DRAINING or not self._paused:
             return
         self._paused = False

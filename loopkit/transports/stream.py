@@ -43,7 +43,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from .backlog import IOV_MAX, Backlog, Buffer
-from .base import DRAINING, LOST, SocketTransport
+from .base import DRAINING, LOST, REPLACED, SocketTransport
 from .flow import WriteFlow
 from .held import WatchedSocket
 
@@ -370,6 +370,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def write_eof(self) -> None:
         """Close the writing side when everything written so far is sent. Idempotent."""
+        if self._state == REPLACED:
+            self.write_eof()  # a bound method from before
+            return
         if self._state >= DRAINING or self._eof:
             return
         self._eof = True
@@ -441,6 +444,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def close(self) -> None:
         """Stop reading, send what is buffered, then close; `connection_lost(None)` follows. Idempotent."""
+        if self._state == REPLACED:
+            self.close()  # a bound method from before
+            return
         self._send_held()
         if self._state >= DRAINING:
             return

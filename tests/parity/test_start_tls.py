@@ -270,6 +270,116 @@ async def test_a_server_still_knows_its_upgraded_connections():
     await listener.wait_closed()
 
 
+@pytest.mark.loops("asyncio", *OURS)
+@pytest.mark.parametrize("how", ["the old transport", "the server", "the new transport"])
+async def test_what_was_written_arrives_though_the_old_transport_is_closed(how):
+    if how == "the server" and not hasattr(asyncio.Server, "close_clients"):
+        pytest.skip("asyncio has it from 3.13 on")
+    loop, much = asyncio.get_running_loop(), b"x" * 2_000_000
+
+    class Server(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+        def data_received(self, data):
+            self.transport.write(b"GO")
+            self.upgrading = asyncio.ensure_future(self.upgrade())
+
+        async def upgrade(self):
+            new = await loop.start_tls(self.transport, self, server_context(), server_side=True)
+            new.write(much)
+            if how == "the old transport":
+                self.transport.close()
+            elif how == "the server":
+                listener.close_clients()
+            else:
+                new.close()
+
+    def client(address):
+        with socket.create_connection(address, 10) as sock:
+            sock.sendall(b"STARTTLS")
+            read_exactly(sock, 2)
+            with client_context().wrap_socket(sock, server_hostname=NAME) as secure:
+                return read_all(secure)
+
+    server = Server()
+    listener = await loop.create_server(lambda: server, "127.0.0.1", 0)
+    assert await blocking(client, listener.sockets[0].getsockname()) == much
+    await server.lost()
+    listener.close()
+    await listener.wait_closed()
+
+
+@pytest.mark.loops(*OURS)
+async def test_the_old_transport_is_the_connection():
+    """Who holds it pauses, resumes and asks the new one by it."""
+    async with in_the_clear() as protocol:
+        old = protocol.transport
+        shown = old.get_extra_info("socket")
+        pause_reading, resume_reading, close = old.pause_reading, old.resume_reading, old.close
+        new = await upgrade(protocol)
+        pause_reading()
+        assert not new.is_reading()
+        resume_reading()
+        assert new.is_reading()
+        assert old.get_extra_info("ssl_object") is new.get_extra_info("ssl_object") is not None
+        assert old.get_extra_info("socket") is shown
+        old.pause_reading()
+        assert not new.is_reading()
+        assert not old.is_reading()
+        new.write(b"hello")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert protocol.data == b""
+        old.resume_reading()
+        assert new.is_reading()
+        assert await protocol.received(5) == b"hello"
+        old.set_write_buffer_limits(high=1000)
+        assert old.get_write_buffer_limits() == new.get_write_buffer_limits() == (250, 1000)
+        assert old.get_write_buffer_size() == 0
+        assert not old.can_write_eof()
+        with pytest.raises(NotImplementedError):
+            old.write_eof()
+        with pytest.raises(TypeError, match="bytes-like|bytes, bytearray"):
+            old.write("text")
+        new.write(b"held")
+        assert new._held == b"held"
+        shown.fileno()
+        assert new._held is None  # whoever has the number may write to it
+        await protocol.received(9)
+        close()
+        assert new.is_closing()
+        await protocol.lost()
+        assert old.is_closing()
+
+
+@pytest.mark.loops("asyncio", *OURS)
+async def test_last_words_in_the_clear_may_follow_the_call():
+    """A server that says GO when it is ready for the handshake."""
+    loop = asyncio.get_running_loop()
+
+    class Server(Recorder):
+        def data_received(self, data):
+            self.upgrading = asyncio.ensure_future(
+                loop.start_tls(self.transport, self, server_context(), server_side=True)
+            )
+            loop.call_soon(loop.call_soon, self.transport.write, b"GO")
+
+    def client(address):
+        with socket.create_connection(address, 10) as sock:
+            sock.sendall(b"STARTTLS")
+            assert read_exactly(sock, 2) == b"GO"
+            with client_context().wrap_socket(sock, server_hostname=NAME) as secure:
+                return secure.version()
+
+    server = Server()
+    async with await loop.create_server(lambda: server, "127.0.0.1", 0) as listener:
+        assert (await blocking(client, listener.sockets[0].getsockname())).startswith("TLS")
+        await server.upgrading
+        await server.lost()
+
+
 async def test_pausing_works_as_before():
     async with in_the_clear() as protocol:
         transport = await upgrade(protocol)

@@ -986,6 +986,23 @@ async def test_timeouts_are_positive(name, seconds):
                 pass
 
 
+@pytest.mark.loops("asyncio", *OURS)
+@pytest.mark.parametrize("method", ["abort", "close"])
+async def test_who_leaves_in_connection_made_has_had_a_connection(method):
+    class Leaving(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            getattr(transport, method)()
+
+    async with Serving() as here:
+        transport, protocol = await asyncio.get_running_loop().create_connection(
+            Leaving, *here.address, ssl=client_context(), server_hostname=NAME
+        )
+        assert transport is protocol.transport
+        assert transport.is_closing()
+        await protocol.lost()
+
+
 # --- peers with other habits --------------------------------------------------------------------------------
 
 

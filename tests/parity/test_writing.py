@@ -281,6 +281,51 @@ async def test_writing_in_resume_writing_goes_on():
         assert len(await blocking(read_exactly, c.peer, 3_000_000)) == 3_000_000
 
 
+@pytest.mark.uvloop_differs(reason="RuntimeError: the handler is closed", run=False)
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+async def test_resume_writing_has_last_words_after_close(kind):
+    class Source(Recorder):
+        def resume_writing(self):
+            super().resume_writing()
+            self.transport.write(kind(b"last words"))
+
+    async with Connection(factory=Source) as c:
+        c.transport.write(b"x" * 1_000_000)
+        c.transport.close()
+        assert await blocking(read_all, c.peer) == b"x" * 1_000_000 + b"last words"
+        await c.protocol.lost()
+
+
+def test_a_program_that_ends_in_pause_writing_can_run_again(new_loop):
+    """Each of two connections does it: the second must not keep the loop from coming to rest."""
+    loop = new_loop()
+
+    class Leaving(Recorder):
+        def pause_writing(self):
+            raise SystemExit("out")
+
+    async def connect(sock):
+        fill(sock)
+        transport, _ = await loop.create_connection(Leaving, sock=sock)
+        transport.set_write_buffer_limits(high=0)
+        return transport
+
+    with unix_pair() as (one, here), unix_pair() as (two, there):
+        transports = [loop.run_until_complete(connect(sock)) for sock in (one, two)]
+
+        def write():
+            for transport in transports:
+                transport.write(b"x" * 5000)
+
+        loop.call_soon(write)
+        with pytest.raises(SystemExit, match="out"):
+            loop.run_forever()
+        assert not loop.is_running()
+        for transport in transports:
+            transport.abort()
+        loop.run_until_complete(asyncio.sleep(0.001))
+
+
 async def test_a_header_and_a_body_arrive_together_in_order():
     async with Connection(tcp_pair) as c:
         for number in range(50):

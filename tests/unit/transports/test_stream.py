@@ -1,11 +1,15 @@
 """Stream transports: what is held, what is sent when, and in how many system calls."""
 
 import asyncio
+import contextlib
 import contextvars
 import errno
+import gc
 import random
 import socket
 import threading
+import warnings
+import weakref
 
 import pytest
 
@@ -318,6 +322,76 @@ async def test_bytes_that_have_to_wait_are_not_copied(peers):
     [waiting] = here.transport._backlog
     assert waiting.obj is data
     await end(here)
+
+
+async def test_the_one_who_wrote_last_is_not_kept_alive(peers):
+    async def write_and_pause():
+        here = await connected(peers)
+        here.transport.write(b"x")
+        here.transport.pause_reading()
+        here.protocol.transport = None
+        return weakref.ref(here.transport)
+
+    gone = await asyncio.create_task(write_and_pause())
+    await asyncio.sleep(0.001)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # nobody has closed it
+        gc.collect()
+    assert gone() is None
+
+
+async def test_however_much_resume_writing_has_to_say_after_close(peers):
+    """asyncio loses its way when it does not fit."""
+
+    class Source(Recorder):
+        spoken = 0
+
+        def resume_writing(self):
+            super().resume_writing()
+            if self.spoken < 3:
+                self.spoken += 1
+                self.transport.write(b"%d" % self.spoken * 500_000)
+
+    here = await connected(peers, Source())
+    here.transport.write(b"x" * 1_000_000)
+    here.transport.close()
+    data = await blocking(read_all, here.peer)
+    assert data == b"x" * 1_000_000 + b"1" * 500_000 + b"2" * 500_000 + b"3" * 500_000
+    await here.protocol.lost()
+
+
+@pytest.mark.parametrize("end_of_program", [SystemExit, KeyboardInterrupt])
+def test_all_that_is_held_is_sent_whoever_raises_meanwhile(new_loop, end_of_program):
+    """Three full connections: each protocol ends the program when it is told to pause."""
+    loop = new_loop()
+
+    class Leaving(Recorder):
+        def pause_writing(self):
+            super().pause_writing()
+            raise end_of_program
+
+    with contextlib.ExitStack() as stack:
+        pairs = [stack.enter_context(unix_pair()) for _ in range(3)]
+        here = [loop.run_until_complete(connected(pair, Leaving())) for pair in pairs]
+
+        def write():
+            for one in here:
+                one.transport.set_write_buffer_limits(high=0)
+                one.sock.room = 2
+                one.transport.write(b"word")
+
+        loop.call_soon(write)
+        with pytest.raises(end_of_program):
+            loop.run_forever()
+        assert [one.protocol.events for one in here] == [["made", "pause"]] * 3
+        assert [one.received() for one in here] == [b"wo"] * 3
+        assert not loop.is_running()
+        for one in here:
+            one.sock.room = None
+        loop.run_until_complete(asyncio.sleep(0.001))
+        assert [one.received() for one in here] == [b"rd"] * 3
+        for one in here:
+            loop.run_until_complete(end(one))
 
 
 # -- sent at once --------------------------------------------------------------------------------------------
