@@ -32,6 +32,7 @@ from ..transports.stream import StreamTransport
 from . import addresses, listen
 from .accepting import Acceptor
 from .connect import check_plain, check_tls_arguments, check_unix_stream
+from .newcomers import Newcomers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,6 +75,8 @@ class Server(asyncio.Server):
         self._backlog = backlog
         self._timeouts = handshake_timeout, shutdown_timeout
         self._context = copy_context()
+        #: For those who cancel all tasks while a connection is being accepted.
+        self._newcomers = Newcomers(self)
         #: How many connections there are. Which, the fd table knows; a set here would cost every one of them.
         self._active = 0
         #: Futures of those who wait for the end; None once it has come.
@@ -205,6 +208,8 @@ class Server(asyncio.Server):
                 report["protocol"] = protocol
             loop.call_exception_handler(report)
             return
+        ready = loop._ready
+        scheduled = len(ready)
         try:
             context.run(protocol.connection_made, transport)
         except (SystemExit, KeyboardInterrupt):
@@ -213,6 +218,10 @@ class Server(asyncio.Server):
             errors.callback_failed(
                 loop, loop._new_handle(protocol.connection_made, (transport,), context), exc
             )
+        if len(ready) > scheduled:
+            if asyncio.Future.done(self._newcomers):
+                self._newcomers = Newcomers(self)
+            self._newcomers.add(transport, ready[-1])
         transport._begin(None)
 
     # -- ending ----------------------------------------------------------------------------------------------
