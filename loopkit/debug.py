@@ -120,7 +120,7 @@ def guarded_timer(
 
 
 def _born(loop: Loop, handle: Any, frames: int) -> Any:
-    """*handle*, without that many frames of its birth place; of which who observes the loop is told where it was made."""
+    """*handle*, without that many frames of its birth place; who observes the loop is told of it."""
     if loop._instruments is not None and loop._instruments.audience is not None:
         loop._instruments.audience.scheduled(handle)
     return forget_frames(handle, frames)

@@ -41,6 +41,8 @@ def code(page: Path) -> list[tuple[str, str, str]]:
             # The Chinese one begins with the Chinese pages of a folder, if any, then has the English (/...).
             text = re.sub(r"^(?::caption:.*|\w+/\*(?=\n/))\n", "", text, flags=re.MULTILINE)
             text = text.replace("\n/", "\n")
+        if kind == "{raw}":
+            text = text.replace("#lang=zh", "#lang=en")  # the player speaks its page's language
         blocks.append((kind, argument.replace("../", ""), text.replace("../", "")))
     return blocks
 

@@ -56,7 +56,7 @@ const draw = (canvas, track, pos) => {
     pen.beginPath(); pen.roundRect(Math.max(x, LEFT), bottom + 2, Math.max(w - 2, 3), ROW - 4, 3); pen.fill();
     pen.globalAlpha = 1;
     if (item.step.pos === pos) { pen.strokeStyle = colour("ink"); pen.lineWidth = 2; pen.stroke(); pen.lineWidth = 1; }
-    if (label && w > 24) { pen.fillStyle = colour("paper"); pen.fillText(clip(pen, label, w - 8), Math.max(x, LEFT) + 4, bottom + ROW / 2); }
+    if (label && w > 24) { pen.fillStyle = colour(item.step.kind === "ask" ? "ink" : "paper"); pen.fillText(clip(pen, label, w - 8), Math.max(x, LEFT) + 4, bottom + ROW / 2); }
     hits.push({ x, y: bottom, w: Math.max(w, 8), h: ROW, pos: item.step.pos });
   };
   // Turns, and the names of the lanes.

@@ -13,7 +13,7 @@ const sentence = (step) => {
   }
   if (step.kind === "note") return step.notes.map(noteWords).join("; ");
   const what = step.task ? say("callTask", step.task, step.name, duration(step.took)) : say("call", step.name, duration(step.took));
-  return what + " " + whyWords(step);
+  return what + say("comma") + whyWords(step);
 };
 const whyWords = (step) => {
   if (step.why === "event") return say("whyEvent", step.fd, maskWords(step.mask)) + ".";

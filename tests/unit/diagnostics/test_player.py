@@ -20,7 +20,7 @@ async def chat():
     async def serve(reader, writer):
         while line := await reader.readline():
             if line == b"slow\n":
-                time.sleep(0.11)
+                time.sleep(0.4)
             writer.write(line)
         writer.close()
 
@@ -39,6 +39,7 @@ async def chat():
 @pytest.fixture(scope="module")
 def recording():
     loop = loopkit.Loop()
+    loop.run_until_complete(chat())  # what is loaded when it is first called for
     capture = Capture(loop, 0)
     observe(loop, capture)
     loop.run_until_complete(chat())
@@ -167,8 +168,8 @@ def test_a_whole_turn_is_skipped(opened):
 
 def test_the_slowest_callback_is_found_with_its_line_and_why_it_ran(opened):
     press(opened, "s")
-    assert "(test_player" in text(opened, "sentence") or "serve" in text(opened, "sentence")
-    assert "111" in text(opened, "sentence") or "ms" in text(opened, "sentence")
+    assert "serve" in text(opened, "sentence")
+    assert " ms" in text(opened, "sentence")
     here = opened.find_element("css selector", "pre .here").text
     assert "await reader.readline()" in here
     chain = opened.find_elements("css selector", "#chain button")
