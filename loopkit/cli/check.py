@@ -30,15 +30,21 @@ __all__ = ["main"]
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]*?)\]?:(?P<port>\d{1,5})")
 
 #: The options that take a value, and their values when they are left out.
-_VALUES = {"lang": "", "expect": "", "port": "0", "timeout": "5", "connections": "1000", "memory": "0"}
+_VALUES = {"lang": "", "expect": "", "port": "0", "timeout": "5", "connections": "1000", "memory": ""}
+_CLASS = {"csv": "", "html": "", "rubric": "", "repeat": "1", "jobs": "0"}
 _FLAGS = {
     "--client": "client",
+    "--batch": "batch",
+    "--again": "again",
     "--json": "json",
     "-v": "verbose",
     "--verbose": "verbose",
     "-h": "help",
     "--help": "help",
 }
+
+#: Megabytes that each program of a class may have.
+MEMORY = 1024
 
 _ANSWERS = ("upper", "echo", "any")
 
@@ -52,6 +58,7 @@ class Chosen(NamedTuple):
     lang: str
     flags: frozenset[str]
     port: int
+    values: dict[str, str]
 
 
 def main(argv: list[str]) -> int:
@@ -69,6 +76,8 @@ def main(argv: list[str]) -> int:
     _warn_of_options_behind(chosen)
     with stoppable():
         try:
+            if "batch" in chosen.flags:
+                return _check_class(chosen)
             return _check_client(chosen) if "client" in chosen.flags else _check_server(chosen)
         except (KeyboardInterrupt, Terminated):
             print(f"loopkit check: {say(lang, 'stopped')}", file=sys.stderr)
@@ -105,6 +114,32 @@ def _check_client(chosen: Chosen) -> int:
         head = report.wrapped(say(chosen.lang, "client", {"program": chosen.words[0]}))
         print("", *head, *report.score(result, chosen.lang), sep="\n")
     return 1 if result.faults else 0
+
+
+def _check_class(chosen: Chosen) -> int:
+    from loopkit.cli.check_batch import Class
+    from loopkit.cli.check_batch import main as mark
+
+    values, number = chosen.values, _Numbers(chosen.values, chosen.lang)
+    memory = values["memory"] or str(MEMORY)
+    options = [f"--{name}={values[name]}" for name in ("timeout", "connections", "expect") if values[name]]
+    options += [f"--lang={chosen.lang}", f"--memory={memory}"]
+    client = "client" in chosen.flags
+    return mark(
+        Class(
+            chosen.words,
+            [*options, *(["--client"] if client else [])],
+            chosen.lang,
+            client,
+            values["csv"],
+            values["html"],
+            values["rubric"],
+            number("repeat", 1, 100),
+            number("jobs", 0, 1000),
+            "again" in chosen.flags,
+        ),
+        (KeyboardInterrupt, Terminated),
+    )
 
 
 def _teller(chosen: Chosen) -> Any:
@@ -177,7 +212,7 @@ def _parse(argv: list[str], lang: str) -> Chosen:
     def wrong(name: str, **values: Any) -> UsageError:
         return UsageError(say(lang, "see-help", {"what": say(lang, name, values)}))
 
-    values, flags = dict(_VALUES), set()
+    values, flags = _VALUES | _CLASS, set()
     rest = list(argv)
     while rest and rest[0].startswith("-"):
         word = rest.pop(0)
@@ -196,7 +231,8 @@ def _parse(argv: list[str], lang: str) -> Chosen:
         if values[name] and values[name] not in choices:
             told = {"option": f"--{name}", "value": values[name], "choices": ", ".join(choices)}
             raise UsageError(say(lang, "none-of", told))
-    number = _Numbers(values, lang)
+    _require_fitting(values, flags, lang)
+    number = _Numbers(values | {"memory": values["memory"] or "0"}, lang)
     return Chosen(
         rest,
         Options(values["expect"], number("connections", 2, 100_000), number("timeout", 0.1, 600)),
@@ -204,7 +240,21 @@ def _parse(argv: list[str], lang: str) -> Chosen:
         lang,
         frozenset(flags),
         number("port", 0, 65535),
+        values,
     )
+
+
+def _require_fitting(values: dict[str, str], flags: set[str], lang: str) -> None:
+    """Raise UsageError for options that have no meaning beside each other."""
+    batch = "batch" in flags
+    for name in (*_CLASS, "again"):
+        if not batch and (name in flags or values.get(name, "") != _CLASS.get(name, "")):
+            raise UsageError(say(lang, "only-with", {"option": f"--{name}", "other": "--batch"}))
+    if batch and ("json" in flags or values["port"] != "0"):
+        name = "--json" if "json" in flags else "--port"
+        raise UsageError(say(lang, "not-with", {"option": name, "other": "--batch"}))
+    if "client" in flags and values["expect"]:
+        raise UsageError(say(lang, "not-with", {"option": "--expect", "other": "--client"}))
 
 
 class _Numbers:
@@ -226,7 +276,7 @@ class _Numbers:
 
 def _warn_of_options_behind(chosen: Chosen) -> None:
     """Options of ours that stand behind the program are the program's, which may be no intention."""
-    known = {*_FLAGS, *(f"--{name}" for name in _VALUES)} - {"-v"}
+    known = {*_FLAGS, *(f"--{name}" for name in _VALUES | _CLASS)} - {"-v"}
     behind = [word for word in chosen.words[1:] if word.partition("=")[0] in known]
     if behind and not any("{port}" in word or "{host}" in word for word in chosen.words):
         words = say(chosen.lang, "behind", {"words": " ".join(behind)})
