@@ -21,6 +21,7 @@ clients do, looks at it from outside as the kernel lets everybody look, and says
     client.py     the same for a client: keyboard, screen, and a server of ours
     client_checks.py   its checks
     report.py     the result as text and as JSON
+    batch/        a whole class
 
 The checker uses blocking sockets with time limits and no event loop: it must not share the faults, or the
 virtues, of what it examines. Whatever could depend on who is faster is arranged: the program is stopped while
