@@ -14,7 +14,8 @@ How one figure comes about::
        +-- child/apps.py    other people's servers, and child/clients.py their clients; apps.py is their
        |                    table, peers.py runs what clients talk to (redis, PostgreSQL, load/responder.py)
        +-- load/            the other side: one long-lived process that uses no asyncio, drives the server,
-                            checks every byte and reads the server's CPU clock (load/exchanges.py: words)
+                            checks every byte and reads the CPU clock of the server; what is said on the
+                            connections of an application is in load/exchanges.py
 
     results.py   samples -> medians, spreads, ratios; to JSON and back
     report/      the same results as a table, a comparison, SVG, HTML, PNG

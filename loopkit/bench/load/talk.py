@@ -47,7 +47,7 @@ class TalkLoad:
             self._begin()
 
     def pump(self, seconds: float, limit: float = float("inf")) -> list[float]:
-        """Talk for some seconds, or until `limit` answers have come.
+        """Talk for some seconds, or until `limit` answers have come; until the first one in any case.
 
         Returns: the latency of each answer, in seconds; where an answer ends its connection, from before the
         connection was made to its end.
@@ -55,7 +55,7 @@ class TalkLoad:
         latencies: list[float] = []
         now = time.perf_counter()
         end = now + seconds
-        while now < end and len(latencies) < limit:
+        while not latencies or (now < end and len(latencies) < limit):
             ready = self._epoll.poll(PATIENCE)
             if not ready:
                 raise Broken(f"no answer on any of {len(self._talkers)} connections for {PATIENCE:g} s")
