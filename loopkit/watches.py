@@ -227,24 +227,32 @@ class Watches:
     def forget(self, fd: int, owner: Any = None) -> None:
         """*fd* is about to be closed by its user; by *owner*, if that still has it: it waits no more."""
         entry = self.entries.get(fd)
-        if entry is None or (owner is not None and deref(entry.owner) is not owner):
+        if entry is None or (
+            owner is not None and entry.owner is not owner and deref(entry.owner) is not owner
+        ):
             return
         entry.reader = entry.writer = entry.guest = entry.thing = None
         entry.read_since = entry.write_since = self.polls
         if entry.armed:
             self._disarm(fd, entry)
-        self._drop_if_unused(fd, entry)
+        if entry.owner is None:
+            self._drop_if_unused(fd, entry)
 
     def disown(self, fd: int, owner: Any) -> None:
         """*owner* is about to close *fd*, for which nobody waits any more."""
         entry = self.entries.get(fd)
-        if entry is None or deref(entry.owner) not in (owner, None):
+        if entry is None or (entry.owner is not owner and deref(entry.owner) not in (owner, None)):
             return
         entry.owner = None
-        self.forget(fd)
+        if entry.armed or entry.reader is not None or entry.writer is not None or entry.guest is not None:
+            self.forget(fd)
+        else:  # as a transport leaves it: `forget` was called when it lost its connection
+            self._drop_if_unused(fd, entry)
 
     def _drop_if_unused(self, fd: int, entry: Entry) -> None:
-        if entry.armed or entry.wanted() or entry.owner is not None or entry.guest is not None:
+        if entry.armed or entry.owner is not None or entry.guest is not None:
+            return
+        if entry.reader is not None or entry.writer is not None:
             return
         if self.entries.get(fd) is entry:
             self.ended = self.polls
@@ -301,8 +309,10 @@ class Watches:
     def _arm(self, fd: int, more: int) -> Entry:
         """Tell the poller of *fd*, wanted for *more* than before. The entry may be another one then."""
         entry, poller = self.entries.get(fd), self.poller
+        mask = more
         if entry is not None:
-            mask = entry.wanted() | more
+            if entry.reader is not None or entry.writer is not None:
+                mask |= entry.wanted()
             if entry.armed:
                 try:
                     poller.modify(fd, mask)
@@ -315,8 +325,6 @@ class Watches:
             elif mask != more:  # found dead when it was last touched
                 self.end(fd, entry)
                 entry, mask = None, more
-        else:
-            mask = more
         fresh = entry or Entry()
         self.entries[fd] = fresh
         try:

@@ -51,7 +51,6 @@ class SocketTransport(asyncio.BaseTransport):
     __slots__ = (
         "__dict__",  # programs hang things on transports, and replace methods of theirs
         "__weakref__",
-        "_args",  # with _callback and _context what the turn looks at: none
         "_callback",  # what the turn calls when the socket is readable
         "_context",  # what the protocol's methods run in
         "_fd",
@@ -71,6 +70,8 @@ class SocketTransport(asyncio.BaseTransport):
     _context: Context
     _callback: Callable[[], None] | None
 
+    #: With `_callback` and `_context` what the turn looks at: none.
+    _args = ()
     #: How often was written since the connection was lost.
     _ignored = 0
 
@@ -85,7 +86,6 @@ class SocketTransport(asyncio.BaseTransport):
         self._server = server
         self._paused = self._protocol_paused = False
         self._state = OPEN
-        self._args = ()
         loop._watches.own(fd, self)
         if server is not None:
             server._attach(self)
@@ -168,7 +168,7 @@ class SocketTransport(asyncio.BaseTransport):
             logger.debug("%r resumes reading", self)
 
     def _start_reading(self) -> None:
-        if self.is_reading():
+        if self._state < DRAINING and not self._paused:
             self._loop._watches.watch_read(self._fd, self)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
@@ -229,7 +229,9 @@ class SocketTransport(asyncio.BaseTransport):
 
     def _release(self) -> None:
         """The end. The names stay known: programs log them when a connection is gone."""
-        self.get_extra_info("sockname")
+        extra = self._extra
+        if "sockname" not in extra:
+            extra["sockname"] = name_of(self._socket.getsockname)
         self._give_back()
         self._callback = None  # it refers to us, as we to it
         self._socket = self._protocol = self._loop = None  # type: ignore[assignment]

@@ -292,6 +292,10 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
             except BaseException as exc:
                 self._fatal_error(exc, FATAL_WRITE)
                 return
+            # fast: nothing is left of nearly all writes; see performance.md#whole-writes
+            data = parts[0]
+            if len(parts) == 1 and sent == (data.nbytes if type(data) is memoryview else len(data)):
+                return
         rest: list[Buffer] = []
         for part in parts:
             size = len(part) if type(part) is bytes else memoryview(part).nbytes
@@ -447,11 +451,12 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if self._state == REPLACED:
             self.close()  # a bound method from before
             return
-        self._send_held()
+        if self._held is not None:
+            self._send_held()
         if self._state >= DRAINING:
             return
         self._state = DRAINING
-        self._settle_holding()
+        self._may_hold = False
         if self._backlog:
             self._loop._watches.unwatch_read(self._fd)
         else:
@@ -464,7 +469,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
 
     def _lose(self, exc: BaseException | None) -> None:
         super()._lose(exc)
-        self._settle_holding()
+        self._may_hold = False
 
     def _drop_unsent(self) -> None:
         self._held = None
