@@ -194,17 +194,24 @@ class Loop(asyncio.AbstractEventLoop):
                 if self._stopping:
                     break
         finally:
-            self._idle = True
-            self._stopping = self._leave = False
-            self._thread_id = None
-            asyncio._set_running_loop(None)
-            debug.track_origins(self, False)
-            sys.set_asyncgen_hooks(*hooks)
+            try:
+                self._rest(hooks)
+            finally:
+                self._rest(hooks)  # once more: Ctrl-C may have come in the middle
             if self._instruments is not None:
                 self._instruments.stops()
             if self._timers.due:
                 self._requeue_due()
             self._send_all_held()  # last: protocols may be told that it is too much, and raise
+
+    def _rest(self, hooks: Any) -> None:
+        """Run no more: the loop can be run again. *hooks* are the asynchronous generators' of before."""
+        self._idle = True
+        self._stopping = self._leave = False
+        self._thread_id = None
+        asyncio._set_running_loop(None)
+        debug.track_origins(self, False)
+        sys.set_asyncgen_hooks(*hooks)
 
     def _turns(self) -> None:
         """Turn after turn, until one of them is the last."""

@@ -11,6 +11,7 @@ and make the socket from the integers.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 from select import POLLIN
@@ -35,7 +36,11 @@ class Acceptor:
         # fast: without socket.accept's enumerations; see performance.md#accepting
         if type(listener) is socket.socket:
             fd, address = listener._accept()  # type: ignore[attr-defined]
-            sock = socket.socket(*self._kind, fd)
+            try:
+                sock = socket.socket(*self._kind, fd)
+            except BaseException:  # Ctrl-C
+                os.close(fd)
+                raise
         else:  # it may have an accept of its own
             sock, address = listener.accept()
         sock.setblocking(False)

@@ -37,10 +37,10 @@ class ExitWatch:
     __slots__ = ("_callback", "_loop", "_pid", "_pidfd")
 
     def __init__(self, loop: Loop, pid: int, callback: Callable[[int | None], object]) -> None:
+        self._pidfd = -1
         self._loop = loop
         self._pid = pid
         self._callback = callback
-        self._pidfd = -1
         if not self._open():
             # A daemon: the interpreter does not wait for children either.
             name = f"asyncio-waitpid-{pid}"
@@ -58,9 +58,10 @@ class ExitWatch:
         return True
 
     def _close(self) -> None:
-        if self._pidfd != -1:
-            close(self._pidfd)
-            self._pidfd = -1
+        pidfd = getattr(self, "_pidfd", -1)  # Ctrl-C may come before there is one
+        self._pidfd = -1
+        if pidfd != -1:
+            close(pidfd)
 
     #: A loop that is closed before the child ends forgets the descriptor without closing it.
     __del__ = _close

@@ -1,0 +1,46 @@
+"""Bounded here; whole by `python -m tests.interruption`."""
+
+import pytest
+
+import loopkit
+from tests.interruption.harness import Interrupting, examine, missing, run
+from tests.interruption.programs import PROGRAMS, Timers
+
+# How many of the lines are taken: every so manieth. A subprocess takes longest.
+STRIDES = {"echo": 9, "secureecho": 31, "sockets": 7, "subprocess": 47}
+
+
+@pytest.mark.timeout(120, method="thread")  # the programs use signals, and a trace function
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_ctrl_c_at_any_line_loses_nothing_but_the_callback_it_hits(name):
+    runs, found = examine(PROGRAMS[name], loopkit.EpollLoop, stride=STRIDES.get(name, 3))
+    assert runs
+    assert found == {}
+
+
+def test_the_harness_sees_a_timer_that_is_lost(monkeypatch):
+    """As it was when what was due was kept in a variable for a while."""
+    from loopkit.timers import TimerHeap
+
+    def collect(self, end):
+        taken = []
+        while self.heap and self.heap[0][0] < end:
+            taken.append(self.heap[0][2])
+            self.heap.pop(0)
+        self.heap.sort()
+        self.due.extend(taken)
+        self.horizon = end
+
+    monkeypatch.setattr(TimerHeap, "collect", collect)
+    _, found = examine(Timers, loopkit.EpollLoop)
+    assert any("lost" in problem for problems in found.values() for problem in problems)
+
+
+def test_an_undisturbed_run_has_no_problems():
+    assert run(Timers, loopkit.EpollLoop, Interrupting()) == []
+
+
+def test_what_is_missing_is_told():
+    assert missing([1, 2, 3], [1, 3], 1) == []
+    assert missing([1, 2, 3], [1], 1) == ["lost: 2 of 3, [2, 3]"]
+    assert missing([1, 2], [1, 2, 2], 1) == ["came twice: [2]"]
