@@ -76,8 +76,10 @@ def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
     owner = tables.owner(fd)
     if owner is not None and not owner.is_closing():
         entry = tables.entries[fd]
-        if entry.armed and not tables.confirms(fd, entry):
-            tables.end(fd, entry)  # somebody has closed it behind the transport's back: it is lost
+        sock = getattr(owner, "_socket", None)
+        if (sock is not None and sock.fileno() != fd) or (entry.armed and not tables.confirms(fd, entry)):
+            # Somebody has closed it behind the transport's back, or Ctrl-C has torn its beginning: it is lost.
+            tables.end(fd, entry)
             return
         raise RuntimeError(
             f"File descriptor {fd if shown is None else shown!r} is used by transport {owner!r}"

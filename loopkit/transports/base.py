@@ -242,6 +242,9 @@ class SocketTransport(asyncio.BaseTransport):
     def _lose_number(self, exc: OSError) -> None:
         """Somebody has closed our descriptor, and the number means another file now: see watches.py."""
         self._socket.detach()  # to close it, or to write what is held, would hit that file
+        if not hasattr(self, "_protocol"):  # Ctrl-C has torn our making
+            self._state = LOST
+            return
         self._fatal_error(exc)
 
     def _give_back(self) -> None:

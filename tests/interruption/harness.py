@@ -75,7 +75,7 @@ def lines_of(program_class, factory):
 
 
 def moments(lines, occurrences):
-    """For each line the indexes of *occurrences* of its visits (the first ones, and the one in the middle)."""
+    """For each line the indexes of *occurrences* of its visits (the first ones, and the middle)."""
     visits = {}
     for index, line in enumerate(lines):
         visits.setdefault(line, []).append(index)

@@ -120,7 +120,7 @@ class Threadsafe(Program):
 
 
 class Echo(Program):
-    """Two protocols on sockets of ours; many small messages there and back. A second connection, untouched."""
+    """Two protocols on sockets of ours, many small messages there and back; then a new client."""
 
     COUNT = 12
     size = 20
@@ -190,13 +190,27 @@ class Echo(Program):
         else:
             self.tail = b""
         self.rounds = 0
+        self.was_hit = where is not None and "/tls/" in where[0]
+        self.fresh = self.loop.create_task(self.come_new()) if hasattr(self, "server") else None
+
+    async def come_new(self):
+        address = self.server.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(*address, **self.client_options())
+        self.transports.append(writer.transport)
+        writer.write(b"newcomer")
+        return await reader.readexactly(8)
 
     def is_over(self):
         self.rounds += 1
-        return not self.tail or self.tail in self.got or bool(self.lost) or self.rounds > 50
+        is_answered = not self.tail or self.tail in self.got or bool(self.lost) or self.was_hit
+        return self.rounds > 100 or (is_answered and (self.fresh is None or self.fresh.done()))
 
     def problems(self, interrupted):
         problems = []
+        if self.fresh is not None and not (self.fresh.done() and self.fresh.exception() is None):
+            problems.append(f"a new client is not served: {self.fresh!r}")
+        if self.was_hit:
+            return problems  # the callback that was hit was TLS's own work for this connection
         if self.tail and not self.lost and self.tail not in self.got:
             problems.append("a connection that is open does not answer any more")
         whole = self.sent + self.tail

@@ -3,13 +3,28 @@
 import pytest
 
 import loopkit
+from loopkit import timers
 from tests.interruption.harness import Interrupting, examine, missing, run
 from tests.interruption.programs import PROGRAMS, Timers
+
+LOSING = """
+def collect(self, end):
+    taken = []
+    while self.heap and self.heap[0][0] < end:
+        taken.append(self.heap.pop(0)[2])
+        self.heap.sort()
+    self.due.extend(taken)
+    self.horizon = end
+"""
 
 # How many of the lines are taken: every so manieth. A subprocess takes longest.
 STRIDES = {"echo": 9, "secureecho": 31, "sockets": 7, "subprocess": 47}
 
 
+# What the callback that was hit had in its hands is dropped, and says so.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.leaks("errors", reason="exceptions of tasks that were hit are told")
 @pytest.mark.timeout(120, method="thread")  # the programs use signals, and a trace function
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_ctrl_c_at_any_line_loses_nothing_but_the_callback_it_hits(name):
@@ -20,18 +35,9 @@ def test_ctrl_c_at_any_line_loses_nothing_but_the_callback_it_hits(name):
 
 def test_the_harness_sees_a_timer_that_is_lost(monkeypatch):
     """As it was when what was due was kept in a variable for a while."""
-    from loopkit.timers import TimerHeap
-
-    def collect(self, end):
-        taken = []
-        while self.heap and self.heap[0][0] < end:
-            taken.append(self.heap[0][2])
-            self.heap.pop(0)
-        self.heap.sort()
-        self.due.extend(taken)
-        self.horizon = end
-
-    monkeypatch.setattr(TimerHeap, "collect", collect)
+    rooms = {}
+    exec(compile(LOSING, timers.__file__, "exec"), rooms)
+    monkeypatch.setattr(timers.TimerHeap, "collect", rooms["collect"])
     _, found = examine(Timers, loopkit.EpollLoop)
     assert any("lost" in problem for problems in found.values() for problem in problems)
 
