@@ -78,7 +78,7 @@ def ensure_no_transport(loop: Loop, fd: int, shown: object = None) -> None:
         entry = tables.entries[fd]
         sock = getattr(owner, "_socket", None)
         if (sock is not None and sock.fileno() != fd) or (entry.armed and not tables.confirms(fd, entry)):
-            # Somebody has closed it behind the transport's back, or Ctrl-C has torn its beginning: it is lost.
+            # Somebody has closed it behind the transport's back: it is lost.
             tables.end(fd, entry)
             return
         raise RuntimeError(

@@ -249,6 +249,13 @@ class Watches:
         else:  # as a transport leaves it: `forget` was called when it lost its connection
             self._drop_if_unused(fd, entry)
 
+    def free(self, sock: Any) -> None:
+        """*sock* is about to be closed: whatever was being made to own it will not be there."""
+        fd = sock.fileno()
+        owner = self.owner(fd)
+        if getattr(owner, "_socket", None) is sock:
+            self.disown(fd, owner)
+
     def _drop_if_unused(self, fd: int, entry: Entry) -> None:
         if entry.armed or entry.owner is not None or entry.guest is not None:
             return

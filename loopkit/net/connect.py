@@ -228,6 +228,8 @@ async def connected(
             loop.call_soon(protocol.connection_made, transport, context=context)
             loop.call_soon(transport._begin, waiter, context=context)
     except BaseException:
+        if own:
+            loop._watches.free(sock)
         # Not one that a transport uses: it would find another file under its number (asyncio closes it).
         if own or (CLOSES_GIVEN and loop._watches.owner(sock.fileno()) is None):
             sock.close()

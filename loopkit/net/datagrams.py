@@ -70,6 +70,7 @@ async def create_datagram_endpoint(
         transport = DatagramTransport(loop, sock, protocol, address, context)
     except BaseException:
         if ours:
+            loop._watches.free(sock)
             sock.close()
         raise
     waiter = loop.create_future()

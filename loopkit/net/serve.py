@@ -199,9 +199,11 @@ class Server(asyncio.Server):
                 return
             transport = StreamTransport(loop, sock, protocol, context, address, self)
         except (SystemExit, KeyboardInterrupt):
+            loop._watches.free(sock)
             sock.close()
             raise
         except BaseException as exc:
+            loop._watches.free(sock)
             sock.close()
             report = {"message": "Error on transport creation for incoming connection", "exception": exc}
             if protocol is not None:
@@ -218,11 +220,12 @@ class Server(asyncio.Server):
             errors.callback_failed(
                 loop, loop._new_handle(protocol.connection_made, (transport,), context), exc
             )
-        if len(ready) > scheduled:
-            if asyncio.Future.done(self._newcomers):
-                self._newcomers = Newcomers(self)
-            self._newcomers.add(transport, ready[-1])
-        transport._begin(None)
+        finally:
+            if len(ready) > scheduled:
+                if asyncio.Future.done(self._newcomers):
+                    self._newcomers = Newcomers(self)
+                self._newcomers.add(transport, ready[-1])
+            transport._begin(None)
 
     # -- ending ----------------------------------------------------------------------------------------------
 

@@ -209,8 +209,8 @@ class Echo(Program):
         problems = []
         if self.fresh is not None and not (self.fresh.done() and self.fresh.exception() is None):
             problems.append(f"a new client is not served: {self.fresh!r}")
-        if self.was_hit:
-            return problems  # the callback that was hit was TLS's own work for this connection
+        if self.was_hit or not self.got:
+            return problems  # the callback that was hit was TLS's own work for it, or its very beginning
         if self.tail and not self.lost and self.tail not in self.got:
             problems.append("a connection that is open does not answer any more")
         whole = self.sent + self.tail

@@ -161,7 +161,7 @@ async def frames_of_connections(count):
 
 
 def test_a_connection_that_comes_and_goes_costs_few_frames():
-    # 36 of its own, from `_on_connections` to `__del__`; the visitor's thread ends with a wake-up of the loop.
+    # 36 of its own, from `_on_connections` to `__del__`; the visitor's thread wakes the loop when it ends.
     with asyncio.Runner(loop_factory=loopkit.EpollLoop) as runner:
         assert runner.run(frames_of_connections(100)) < 36.5
 
