@@ -32,6 +32,8 @@ VERBS = {
     "ps": "the tasks of a running program, and what each waits for",
     "fds": "the descriptors of a running program, and who holds them",
     "dump": "what a running program is doing at this moment, also while it is stuck",
+    "explore": "look for a schedule that fails a test, on a simulated kernel",
+    "replay": "run a schedule that explore or pytest has found once more",
     "check": "examine a homework server: does it serve many clients in a single thread?",
 }
 

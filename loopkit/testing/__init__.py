@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import Deadlock, EscapedError, Found, InvariantError, Livelock, Stuck
     from .explore import explore, replay
+    from .hosts import Host
     from .loop import SimLoop
     from .names import real_sockets
+    from .network import Link
     from .running import always, choice, eventually, run, settle
     from .world import World
 
@@ -34,7 +36,9 @@ _HOMES = {
     "explore": ("explore", "replay"),
     "names": ("real_sockets",),
     "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock", "Stuck"),
+    "hosts": ("Host",),
     "loop": ("SimLoop",),
+    "network": ("Link",),
     "running": ("always", "choice", "eventually", "run", "settle"),
     "world": ("World",),
 }
@@ -43,7 +47,9 @@ __all__ = [
     "Deadlock",
     "EscapedError",
     "Found",
+    "Host",
     "InvariantError",
+    "Link",
     "Livelock",
     "SimLoop",
     "Stuck",

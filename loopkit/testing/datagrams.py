@@ -17,7 +17,8 @@ from .network import takes
 from .streams import BOTH, READ, WRITE
 
 if TYPE_CHECKING:
-    from .world import Host, World
+    from .hosts import Host
+    from .world import World
 
 #: The largest UDP payload; what a receive buffer holds; how many Unix datagrams wait at most.
 LARGEST = {socket.AF_INET: 65507, socket.AF_INET6: 65527}
@@ -71,9 +72,6 @@ class Datagrams(File):
 
     def accept(self) -> Any:
         raise failure(errno.EOPNOTSUPP)
-
-    def vanish(self) -> None:
-        self.release()
 
     def tell(self) -> str:
         return f"{self.kind} {self.local}" + (f" - {self.remote}" if self.remote else "")
@@ -156,6 +154,8 @@ class Udp(Datagrams):
         source = self._address(own, self.local[1])
         if link.is_cut or target.is_down or (link.loss and world.dice.random() < link.loss):
             return
+        if world.trace is not None and self.host is not target:
+            world.tell("packet", f"{target.name} datagram of {len(data)} bytes", self.host.name)
         copies = 2 if link.duplicate and world.dice.random() < link.duplicate else 1
         for _ in range(copies):
             delay = link.delay(world.clock.now, len(data) + 28, world.dice)

@@ -137,8 +137,8 @@ def _quiet() -> Iterator[None]:
             gc.enable()
 
 
-def replay(main: Callable[[], Any], token: str) -> Any:
-    """Run *main* as *token*, from the report of a failure, tells it; its result, or the failure.
+def replay(main: Callable[[], Any], token: str) -> None:
+    """Run *main* as *token*, from the report of a failure, tells it. Raises what it raises.
 
     Raises ValueError if *token* is none; RuntimeError if the run went another way than when it was made: the
     program has changed since, or Python has.
@@ -146,9 +146,24 @@ def replay(main: Callable[[], Any], token: str) -> Any:
     parsed = parse_token(token)
     choices = Choices.replayed(parsed.deviations)
     outcome = attempt(main, choices, parsed.seed)
-    missing = len(parsed.deviations) - len(choices.made)
     if outcome.error is not None:
         raise outcome.error
+    _check_followed(parsed, choices)
+
+
+def examine(main: Callable[[], Any], token: Token) -> None:
+    """Run *main* as *token* tells it. Raises `Found`, with the report, if that fails; else as `replay`."""
+    choices = Choices.replayed(token.deviations)
+    with _quiet():
+        outcome = attempt(main, choices, token.seed)
+        if outcome.error is not None:
+            _found(main, outcome, token.seed, token.level, 1, False)
+    _check_followed(token, choices)
+
+
+def _check_followed(parsed: Token, choices: Choices) -> None:
+    """Raise RuntimeError unless the run has met every question that the token answers."""
+    missing = len(parsed.deviations) - len(choices.made)
     if missing > 0:
         here = sys.version_info[1]
         reason = (
@@ -157,7 +172,6 @@ def replay(main: Callable[[], Any], token: str) -> Any:
             else ("the program is another one, or depends on what the simulation does not decide")
         )
         raise RuntimeError(f"the replay diverged: {missing} deviations were never reached; {reason}")
-    return None
 
 
 # -- found ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .world import Host, World
+    from .hosts import Host
+    from .world import World
 
 
 def failure(number: int) -> OSError:
@@ -54,6 +55,10 @@ class File:
     def release(self) -> None:
         """The last descriptor is closed."""
 
+    def vanish(self) -> None:
+        """Its host has lost its power: nobody is told."""
+        self.release()
+
     def tell(self) -> str:
         """What it is and in which state, for people."""
         return self.kind
@@ -93,6 +98,14 @@ class Table:
         self._files[fd] = file
         file.numbers.append(fd)
         return fd
+
+    def lose(self, file: File) -> None:
+        """The descriptors of *file* are gone with its host. Nobody gets their numbers."""
+        for fd in file.numbers:
+            del self._files[fd]
+        file.numbers.clear()
+        for poller in file.world.pollers:
+            poller.gone(file)
 
     def close(self, fd: int) -> None:
         """Give *fd* back. Raises OSError EBADF if it is not open."""

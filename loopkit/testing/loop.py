@@ -18,6 +18,7 @@ from ..pollers import POLLERS
 from . import names as names  # replaces some of the standard library's
 from . import outside
 from .errors import EscapedError
+from .outside import LIFE
 from .poller import SimPoller
 from .turn import simulated_turns
 from .world import World
@@ -35,6 +36,10 @@ class SimTask(asyncio.Task[T]):
 
     def __init__(self, coro: Coroutine[Any, Any, T], *, loop: SimLoop, **options: Any) -> None:
         self.number = loop.world.task_number()
+        context = options.get("context")
+        life = LIFE.get() if context is None else context.get(LIFE)
+        if life is not None:
+            life.tasks.append(self)
         super().__init__(coro, loop=loop, **options)
 
     def __hash__(self) -> int:
@@ -83,7 +88,8 @@ class SimLoop(Loop):
 
     def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]
         """Schedule *coro* as a task; see `asyncio.loop.create_task`."""
-        if self._task_factory is not None or not self.world.explores:
+        world = self.world
+        if self._task_factory is not None or not (world.explores or len(world.network.hosts) > 1):
             return super().create_task(coro, **options)
         self._check_closed()
         return SimTask(coro, loop=self, **options)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from .world import Host, World
+    from .hosts import Host
+    from .world import World
 
 #: Seconds: first retransmission, the longest pause between two, when a connection is given up, when a SYN is.
 RETRY, LONGEST_RETRY, GIVE_UP, GIVE_UP_SYN = 0.2, 120.0, 924.6, 127.0
@@ -34,6 +35,18 @@ TIME_WAIT = 60.0
 PORTS = range(32768, 61000)
 
 ANY = ("0.0.0.0", "::", "")
+
+
+#: What a trace calls a packet, by what it does on arrival.
+PACKETS = {
+    "_knock": "SYN",
+    "_answered": "SYN ACK",
+    "_queued": "ACK",
+    "_delivered": "{size} bytes",
+    "_end_delivered": "FIN",
+    "on_reset": "RST",
+    "_on_window": "window",
+}
 
 
 class Link:
@@ -104,6 +117,9 @@ class Flow:
             delay += RETRY
         delay += world.lateness("net")
         when = max(now + delay, self._last)
+        if world.trace is not None and self.source is not self.target:
+            what = PACKETS[deliver.__name__].format(size=size - 40)
+            world.tell("packet", f"{self.target.name} {what}", self.source.name)
         if when <= now and not self._queue and self._is_open():
             if deliver(*args) is not False:
                 return

@@ -26,8 +26,9 @@ from .errors import EscapedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .hosts import Host
     from .loop import SimLoop
-    from .world import Host, World
+    from .world import World
 
 
 class _Active(threading.local):
@@ -64,14 +65,14 @@ def making(new: World) -> Iterator[None]:
         _made.pop()
 
 
-#: The host on which code runs; nothing: the world's first.
-HOST: ContextVar[Host | None] = ContextVar("loopkit.testing.host", default=None)
+#: The life of the host on which code runs; nothing: the world's first.
+LIFE: ContextVar[Any] = ContextVar("loopkit.testing.life", default=None)
 
 
 def current_host(world: World) -> Host:
     """On which host of *world* the code that calls this runs."""
-    host = HOST.get()
-    return host if host is not None and host.world is world else world.here
+    life = LIFE.get()
+    return life.host if life is not None and life.host.world is world else world.here
 
 
 # -- names of the standard library ---------------------------------------------------------------------------

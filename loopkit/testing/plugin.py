@@ -5,7 +5,10 @@ It works with pytest-asyncio in both modes, with anyio's plugin, and with neithe
 - The fixture ``virtual_clock`` gives an async test a simulated loop. Under pytest-asyncio the runner of that
   test is made with it, so that its async fixtures are in the same time; otherwise we run the test.
 - ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: fixtures are made once, the test's function
-  is called for each seed.
+    is called for each seed. ``--loopkit-seeds=N`` gives the marked tests so many seeds, ``--loopkit-seed=S``
+    the
+  first of them, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that one schedule. A token that has
+  failed is kept in pytest's cache, and tried first the next time.
 
 Nothing but this file is loaded before a test asks for more: pytest loads it wherever loopkit is installed.
 """
@@ -18,6 +21,14 @@ from typing import Any
 import pytest
 
 MARK = "loopkit(seeds=100, level='time', strategy='mix'): explore this async test on a simulated kernel"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("loopkit", "tests on a simulated kernel")
+    group.addoption("--loopkit-seeds", type=int, metavar="N", help="so many schedules for each marked test")
+    group.addoption("--loopkit-seed", type=int, metavar="S", help="the first seed (0)")
+    group.addoption("--loopkit-level", metavar="LEVEL", help="what differs: time, sleep or order")
+    group.addoption("--loopkit-replay", metavar="TOKEN", help="run this schedule only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -92,5 +103,64 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
 
     if mark is None:
         running.perform(main, item.stash[_WORLD], 0)
+        return
+    from .errors import Found
+
+    try:
+        _explore(item, dict(mark.kwargs), main)
+    except Found as found:
+        found.report.test, found.report.is_pytest = item.nodeid, True
+        _keep(item, found.token)
+        pytest.fail(str(found.report), pytrace=False)  # it has the program's frames, and ours say nothing
+    _keep(item, None)
+
+
+def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
+    from .choices import parse_token
+    from .explore import examine, explore
+
+    chosen = item.config.getoption
+    if token := chosen("--loopkit-replay"):
+        try:
+            parsed = parse_token(token)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        examine(main, parsed)
+        return
+    if token := _kept(item).get(item.nodeid):
+        try:
+            examine(main, parse_token(token))
+        except (RuntimeError, ValueError):
+            pass  # it was made for another program, or another Python
+    for name, option in (
+        ("seeds", "--loopkit-seeds"),
+        ("first", "--loopkit-seed"),
+        ("level", "--loopkit-level"),
+    ):
+        value = chosen(option)
+        if value is not None:
+            options[name] = value
+    explore(main, **options)
+
+
+# -- tokens that have failed ---------------------------------------------------------------------------------
+
+_CACHE = "loopkit/failed"
+
+
+def _kept(item: pytest.Function) -> dict[str, str]:
+    cache = getattr(item.config, "cache", None)
+    return {} if cache is None else dict(cache.get(_CACHE, {}))
+
+
+def _keep(item: pytest.Function, token: str | None) -> None:
+    """Have *token* tried first the next time, or nothing."""
+    cache = getattr(item.config, "cache", None)
+    kept = _kept(item)
+    if cache is None or kept.get(item.nodeid) == token:
+        return
+    if token is None:
+        kept.pop(item.nodeid, None)
     else:
-        running.run(main)
+        kept[item.nodeid] = token
+    cache.set(_CACHE, kept)

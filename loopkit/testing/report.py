@@ -44,6 +44,8 @@ class Report:
         self.steps = steps
         #: pytest's name of the test, for the line that repeats it in a shell.
         self.test: str | None = None
+        #: Whether pytest has run it, and so is what repeats it.
+        self.is_pytest = False
 
     @property
     def claim(self) -> str:
@@ -69,6 +71,8 @@ class Report:
 
     @property
     def shell_line(self) -> str:
+        if self.test is not None and self.is_pytest:
+            return f'pytest "{self.test}" --loopkit-replay={self.token}'
         return f"loopkit replay {self.token} {self.test or 'FILE::test'}"
 
     @property
@@ -128,7 +132,7 @@ def merged(events: list[Event]) -> list[Event]:
     """Without packets, and steps of one task that follow each other at one place told once."""
     result: list[Event] = []
     for event in events:
-        if event.kind == "packet":
+        if event.kind in ("packet", "inner"):
             continue
         if result and result[-1].text == event.text and result[-1].place == event.place:
             result[-1] = event

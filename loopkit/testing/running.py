@@ -64,12 +64,13 @@ def perform(main: Any, world: World, seed: int) -> Any:
         raise
     finally:
         try:
-            _clear_up(loop, tidies)
+            _clear_up(loop, tidies or world.halted)
         finally:
             random.setstate(state)
             if collects:
                 gc.enable()
             loop.close()
+            world.bury()
 
 
 def _title(main: Any) -> str:
@@ -91,17 +92,25 @@ def _clear_up(loop: SimLoop, tidies: bool) -> None:
     world = loop.world
     world.end()
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: getattr(task, "number", 0))
+    tasks = [task for task in tasks if not world.is_lost(task)]
     for task in tasks:
         task.cancel()
+    _ended(loop, asyncio.gather(*tasks, return_exceptions=True) if tasks else None)
+    if loop._asyncgens:
+        _ended(loop, loop.shutdown_asyncgens())
+    if tidies:
+        _abort_all(loop)
+        _ended(loop, asyncio.sleep(0))
+
+
+def _ended(loop: SimLoop, last: Any) -> None:
+    """Wait for *last*; but whoever does not want to end does not keep the run from ending."""
+    if last is None:
+        return
     try:
-        if tasks:
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        if loop._asyncgens:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        if tidies:
-            _abort_all(loop)
+        loop.run_until_complete(last)
     except (Deadlock, Livelock, RuntimeError):
-        for task in asyncio.all_tasks(loop):  # they do not want to end: the run is over all the same
+        for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
@@ -109,8 +118,6 @@ def _abort_all(loop: SimLoop) -> None:
     for owner in list(loop._watches.owners()):
         if hasattr(owner, "abort"):
             owner.abort()
-    if loop._ready:
-        loop.run_until_complete(asyncio.sleep(0))
 
 
 # -- for programs --------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from .files import File, failure
 
 if TYPE_CHECKING:
-    from .world import Host, World
+    from .hosts import Host
+    from .world import World
 
 #: sk_shutdown: this side reads no more, writes no more.
 READ, WRITE, BOTH = 1, 2, 3

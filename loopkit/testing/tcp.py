@@ -15,7 +15,8 @@ from .network import Flow, takes
 from .streams import BOTH, READ, SEGMENT, WRITE, Stream
 
 if TYPE_CHECKING:
-    from .world import Host, World
+    from .hosts import Host
+    from .world import World
 
 
 class Tcp(Stream):

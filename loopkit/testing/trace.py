@@ -16,7 +16,7 @@ class Event(NamedTuple):
 
     when: float
     host: str
-    #: "step", "call", "timer", "packet", "fault", "late" ...
+    #: "step" of a task, "call" of a callback, "inner" (asyncio's or ours), "packet", "fault".
     kind: str
     text: str
     #: file:line of the program's own code, where there is one.
@@ -32,14 +32,15 @@ class Trace:
     def step(self, world: World, handle: Any, callback: Any) -> None:
         """A callback has returned."""
         if callback is None:
-            self.add(world, "call", "a descriptor's callback")
+            self.add(world, "inner", "a descriptor's callback")
             return
         owner: Any = getattr(callback, "__self__", None)
         if hasattr(owner, "get_coro"):
             where = "done" if owner.done() else waits.full_place(owner)
             self.add(world, "step", waits.name_of(owner), where, world.host_of(handle))
         else:
-            self.add(world, "call", waits.callback_name(callback), "", world.host_of(handle))
+            kind = "inner" if waits.is_ours(callback) else "call"
+            self.add(world, kind, waits.callback_name(callback), "", world.host_of(handle))
 
     def add(self, world: World, kind: str, text: str, place: str = "", host: str = "") -> None:
         self.events.append(Event(world.clock.now, host, kind, text, place))

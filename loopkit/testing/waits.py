@@ -53,6 +53,14 @@ def callback_name(callback: Any) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
+def is_ours(callback: Any) -> bool:
+    """Whether *callback* is asyncio's or ours, and not the program's."""
+    while hasattr(callback, "func"):
+        callback = callback.func
+    code = getattr(callback, "__code__", None)
+    return code is not None and code.co_filename.startswith(INSIDE)
+
+
 def handle_name(handle: Any) -> str:
     """What a handle is going to call."""
     owner = getattr(handle._callback, "__self__", None)

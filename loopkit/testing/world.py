@@ -7,10 +7,8 @@ and `datagrams.py`.
 from __future__ import annotations
 
 import random
-import socket
 from collections import Counter, deque
 from heapq import heappop, heappush, nsmallest
-from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +17,11 @@ from .choices import Choices
 from .clock import VirtualClock
 from .errors import Deadlock
 from .files import Table
-from .network import ANY, Network, Ports
+from .hosts import Host, Life
+from .network import Network
+from .outside import LIFE
 from .paths import Paths
+from .scenery import Scenery
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,38 +46,7 @@ FAREWELL = 10_000
 LONGEST_STALL, LONGEST_WAY = 1.0, 900.0
 
 
-class Host:
-    """A machine of the world: what runs on it, what it has open, and whether it is up."""
-
-    def __init__(self, world: World, name: str, addresses: tuple[str, ...]) -> None:
-        self.world = world
-        self.name = name
-        self.addresses = addresses
-        self.ports = Ports(self)
-        self.stalled = False
-        self.is_down = False
-        #: How many descriptors it may have open at once; None: as many as it likes.
-        self.fd_limit: int | None = None
-        self.fds = 0
-
-    def __repr__(self) -> str:
-        return f"<Host {self.name} {', '.join(self.addresses)}>"
-
-    def has(self, address: str) -> bool:
-        """Whether sockets of this host can be bound to *address*."""
-        return address in ANY or address in self.addresses or ip_address(address).is_loopback
-
-    def address_to(self, other: str, family: int) -> str:
-        """From which address of ours packets to *other* go."""
-        if ip_address(other).is_loopback:
-            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        if other in self.addresses:
-            return other
-        colon = family == socket.AF_INET6
-        return next((address for address in self.addresses if (":" in address) == colon), other)
-
-
-class World:
+class World(Scenery):
     """What is outside the program, simulated.
 
     Args:
@@ -95,6 +65,7 @@ class World:
         self.loop: Any = None  # comes when it is made
         self.pollers: list[SimPoller] = []
         self.files = Table(FIRST_FD)
+        self.lives: list[Life] = []
         #: (when, number, callback, args): what the outside is going to do.
         self.events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._numbers = self._tasks = 0
@@ -205,7 +176,22 @@ class World:
 
     def keeps(self, handle: Any) -> bool:
         """Whether *handle* is of a host that stands still or is down, and so is kept from running."""
+        life = handle._context.get(LIFE)
+        if not isinstance(life, Life) or life.host.world is not self:
+            life = self.here.life
+        if life.is_over:
+            return True
+        if life.host.stalled:
+            life.host.keep(handle)
+            return True
         return False
+
+    def halt(self) -> None:
+        """From now on there are callbacks that must not run: look at each."""
+        self.halted = True
+        if not self.explores:
+            self.explores = True
+            self.loop._leave = True
 
     def blocked(self, call: Callable[[], Any], seconds: float | None) -> Any:
         """``call()`` as a blocking call of the program: time passes while it says EAGAIN.
@@ -244,6 +230,21 @@ class World:
     def is_watched(self, fd: int, file: File) -> bool:
         """Whether somebody waits for *fd*."""
         return any(poller.knows(fd, file) for poller in self.pollers)
+
+    def is_lost(self, task: Any) -> bool:
+        """Whether *task* was on a host that has crashed since."""
+        return any(task in life.tasks for life in self.lives if life.is_over)
+
+    def bury(self) -> None:
+        """The run is over: let go of tasks that were lost with their hosts, whatever their ends say."""
+        for life in self.lives:
+            for task in life.tasks if life.is_over else ():
+                task._log_destroy_pending = False
+                try:
+                    task.get_coro().close()
+                except BaseException:  # a finally that awaits, say
+                    continue
+            life.tasks.clear()
 
     def wait_for_threads(self) -> bool:
         """Wait, in real time, for a thread of the program. Whether there was one to wait for."""
@@ -288,7 +289,13 @@ class World:
 
     def host_of(self, handle: Any) -> str:
         """The name of the host on which *handle* is called."""
-        return ""
+        life = handle._context.get(LIFE)
+        return life.host.name if isinstance(life, Life) else self.here.name
+
+    def tell(self, kind: str, text: str, host: str = "") -> None:
+        """Note what happened, if anybody wants to know."""
+        if self.trace is not None:
+            self.trace.add(self, kind, text, host=host)
 
     # -- words -----------------------------------------------------------------------------------------------
 

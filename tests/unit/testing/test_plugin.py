@@ -80,3 +80,40 @@ def test_async_fixtures_are_in_the_same_time(pytester):
             assert "SimLoop" not in repr(asyncio.get_running_loop())
     """
     results(pytester, source, "-o", "asyncio_mode=auto").assert_outcomes(passed=2)
+
+
+RACE = """
+    import asyncio, pytest
+
+    @pytest.mark.loopkit(seeds=100, level="sleep")
+    async def test_race():
+        stock = {"items": 1}
+
+        async def buy(delay):
+            await asyncio.sleep(delay)
+            if stock["items"]:
+                await asyncio.sleep(0.0002)
+                stock["items"] -= 1
+
+        await asyncio.gather(buy(0.001), buy(0.0015))
+        assert stock["items"] >= 0
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_marked_test_is_explored_replayed_and_its_token_kept(pytester):
+    plain = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "cacheprovider")
+    result = results(pytester, RACE, *plain)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*level: time: it can happen*", "*--loopkit-replay=lk1-*"])
+    assert "plugin.py" not in result.stdout.str()
+    line = next(line for line in result.outlines if "--loopkit-replay=" in line)
+    token = line.rpartition("=")[2]
+    replayed = results(pytester, RACE, *plain, f"--loopkit-replay={token}")
+    replayed.assert_outcomes(failed=1)
+    # With one seed it would not be found: the cache has it.
+    again = results(pytester, RACE, *plain, "--loopkit-seeds=1", "--loopkit-seed=3", "--loopkit-level=time")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
+    wrong = results(pytester, RACE, *plain, "--loopkit-replay=nonsense")
+    wrong.stdout.fnmatch_lines(["*'nonsense' is no token*"])

@@ -1,0 +1,112 @@
+"""What a test does to the world: machines, the lines between them, and what fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from .hosts import Host
+from .network import Link, Network
+
+if TYPE_CHECKING:
+    from .choices import Choices
+    from .files import Table
+    from .world import World
+
+
+class Scenery:
+    """The part of `World` that tests call: hosts, links, faults."""
+
+    network: Network
+    choices: Choices
+    files: Table
+
+    def tell(self, kind: str, text: str, host: str = "") -> None:
+        """Note what happened, if anybody wants to know."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------
+
+    def host(self, name: str, *addresses: str, fds: int | None = None) -> Host:
+        """The host called *name*, which is made if there is none; without *addresses* it gets some.
+
+        Args:
+            fds: how many descriptors it may have open at once.
+        """
+        known = self.network.hosts.get(name)
+        if known is None:
+            number = len(self.network.hosts) + 1
+            known = Host(cast("World", self), name, addresses or (f"10.0.0.{number}", f"fd00::{number:x}"))
+            self.network.add(known)
+        if fds is not None:
+            known.fd_limit = fds
+        return known
+
+    def _host(self, host: Host | str) -> Host:
+        if isinstance(host, Host):
+            return host
+        if host not in self.network.hosts:
+            raise ValueError(f"the world has no host {host!r}; it has {', '.join(self.network.hosts)}")
+        return self.network.hosts[host]
+
+    def link(self, one: Host | str, other: Host | str, **properties: float) -> None:
+        """What is between two hosts, in both directions: latency, jitter, rate, loss, duplicate, reorder.
+
+        See `Link`. Raises ValueError if there is no such host.
+        """
+        one, other = self._host(one), self._host(other)
+        for source, target in ((one, other), (other, one)):
+            self.network.set_link(source, target, Link(**properties))
+
+    def partition(self, one: Host | str | list[Any], other: Host | str | list[Any]) -> None:
+        """Nothing gets from *one* to *other*, nor back, until `heal`. Either may be a list of hosts."""
+        self._cut(one, other, True)
+
+    def heal(self, one: Any = None, other: Any = None) -> None:
+        """Undo `partition`, between these; without hosts, everywhere."""
+        everything = list(self.network.hosts.values())
+        self._cut(one or everything, other or everything, False)
+
+    def _cut(self, one: Any, other: Any, is_cut: bool) -> None:
+        left, right = self._hosts(one), self._hosts(other)
+        names = ["+".join(host.name for host in group) for group in (left, right)]
+        self.tell("fault", f"{'nothing gets' if is_cut else 'packets get'} from {names[0]} to {names[1]}")
+        for a in left:
+            for b in right:
+                if a is not b:
+                    self.network.link(a, b).is_cut = self.network.link(b, a).is_cut = is_cut
+
+    def _hosts(self, group: Any) -> list[Host]:
+        return [self._host(host) for host in (group if isinstance(group, list) else [group])]
+
+    def reset(self, one: Host | str, other: Host | str) -> int:
+        """Reset the TCP connections between two hosts; how many ends of them there were."""
+        ends = {self._host(one), self._host(other)}
+        file: Any
+        found = []
+        for file in self.files.all():
+            peer: Any = getattr(file, "peer", None)
+            if file.kind == "tcp" and file.state == "connected" and {file.host, peer.host} == ends:
+                found.append(file)
+        for file in found:
+            file.on_reset()
+        self.tell("fault", f"{len(found)} ends of connections between {one} and {other} reset")
+        return len(found)
+
+    def stall(self, host: Host | str, seconds: float) -> None:
+        """See `Host.stall`."""
+        self._host(host).stall(seconds)
+
+    def crash(self, host: Host | str) -> None:
+        """See `Host.crash`."""
+        self._host(host).crash()
+
+    def restart(self, host: Host | str) -> None:
+        """See `Host.restart`."""
+        self._host(host).restart()
+
+    def fault(self, name: str) -> bool:
+        """Whether the fault called *name* happens now: never, unless schedules are explored."""
+        if not self.choices.ask("fault", 1):
+            return False
+        self.choices.say(f"the fault {name!r} happened")
+        return True
