@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ALWAYS = POLLERR | POLLHUP
 
 #: So many polls in a row in which neither time passes nor anything arrives lead nowhere.
-PATIENCE = 10_000
+PATIENCE = 30_000
 
 
 class SimPoller:
@@ -131,6 +131,7 @@ class SimPoller:
         if progress != self._progress:
             self._progress, self._idle_polls = progress, 0
         elif self._idle_polls >= PATIENCE:
+            self._idle_polls = 0
             raise Livelock(world.tell_livelock())
         self._idle_polls += 1
         if found or timeout == 0 or (loop is not None and loop._ready):

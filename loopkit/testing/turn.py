@@ -19,7 +19,7 @@ from ..diagnostics import turns
 from .choices import NEVER
 from .clock import RESOLUTION
 from .errors import Livelock
-from .world import LONGEST_STALL
+from .world import LATEST
 
 if TYPE_CHECKING:
     from .loop import SimLoop
@@ -109,7 +109,7 @@ def _after(loop: SimLoop) -> None:
 def _put_off(loop: SimLoop, handle: Any, task: Any) -> bool:
     """Whether the step of *task* is put off: behind what is ready, until idle, until after a deadline."""
     world = loop.world
-    limit = 3 if world.deadlines(1, LONGEST_STALL) else 2
+    limit = 3 if world.deadlines(1, LATEST) else 2
     lane = getattr(task, "number", 0)
     value = world.choices.answer("order", limit if loop._ready or limit == 3 else 0, lane)
     if not value:
@@ -130,7 +130,7 @@ def _put_off(loop: SimLoop, handle: Any, task: Any) -> bool:
 def _dawdle(loop: SimLoop) -> None:
     """The callback that has just returned took its time: until after a deadline, or none at all."""
     world = loop.world
-    coming = world.deadlines(3, LONGEST_STALL)
+    coming = world.deadlines(3, LATEST)
     value = world.choices.answer("late", len(coming))
     if value:
         took = coming[value - 1] - world.clock.now

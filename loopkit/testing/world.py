@@ -41,9 +41,9 @@ STEP_LIMIT = 2_000_000
 FAREWELL = 10_000
 
 
-#: No callback is imagined to last longer than this, in seconds: deadlines that are further away are not
-#: passed by lateness. A packet, which is sent again until it arrives, may be under way for so long.
-LONGEST_STALL, LONGEST_WAY = 1.0, 900.0
+#: What comes by itself is at most so late, in seconds, be it a callback's return or a packet. Otherwise every
+#: timeout of a minute would be found to be too short; what takes longer than this a test arranges.
+LATEST = 1.0
 
 
 class World(Scenery):
@@ -146,7 +146,7 @@ class World(Scenery):
         stream.index += 1
         if stream.index != stream.next and self.choices.asked is None:
             return 0.0
-        coming = self.deadlines(3, LONGEST_WAY)
+        coming = self.deadlines(3, LATEST)
         value = self.choices.answer(kind, len(coming))
         return coming[value - 1] - self.clock.now + 1e-9 if value else 0.0
 
@@ -156,7 +156,7 @@ class World(Scenery):
         """Everything else is idle: let steps that were put off go on, some after a deadline."""
         soon = [handle for handle, value in self.held if value <= 2]
         if not soon:
-            coming = self.deadlines(1, LONGEST_STALL)
+            coming = self.deadlines(1, LATEST)
             if coming:
                 self.clock.go_to(coming[0])
                 self.held = deque((handle, 2) for handle, _ in self.held)
