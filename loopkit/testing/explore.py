@@ -91,13 +91,11 @@ def explore(
 ) -> int:
     """Run *main*, a coroutine function without arguments, for each of *seeds* seeds; how many runs that were.
 
-    Args:
-        first: the first seed.
-        level: what may differ from run to run: "time", "sleep" or "order"; each has what is before it.
-        strategy: "mix" takes several by turns: "stall", "sleep", "order", "pct", "all", "stall+sleep",
-            "pct+stall". "exhaustive" goes through every run of at most *deviations* deviations, at most
-            *seeds* runs.
-        shrink: make what is found small, and look for it at lower levels.
+    *first* is the first seed. *level* tells what may differ from run to run: "time", "sleep" or "order"; each
+    has what is before it. The *strategy* "mix" takes several by turns: "stall", "sleep", "order", "pct",
+    "all", "stall+sleep", "pct+stall". "exhaustive" goes through every run of at most *deviations* deviations,
+    as long as *seeds* runs suffice. With *shrink* what is found is made small, and looked for at lower
+    levels.
 
     Raises `Found` for the first failing run: its text tells what happened and how to repeat it, its cause is
     the failure itself. Raises ValueError for an unknown level or strategy.

@@ -52,11 +52,9 @@ PACKETS = {
 class Link:
     """What is between two hosts, in one direction.
 
-    Args:
-        latency, jitter: seconds from one to the other, and by how much that varies. rate: bytes a second;
-        None: as many as there are. loss, duplicate, reorder: how likely a datagram is to get lost, to come
-        twice, to be overtaken; what TCP
-            loses comes later.
+    *latency* and *jitter*: seconds from one to the other, and by how much that varies; *rate*: bytes a
+    second, None: as many as there are; *loss*, *duplicate*, *reorder*: how likely a datagram is to get lost,
+    to come twice, to be overtaken. What TCP loses comes later.
     """
 
     def __init__(

@@ -106,13 +106,15 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
         return
     from .errors import Found
 
+    report = None
     try:
         _explore(item, dict(mark.kwargs), main)
     except Found as found:
-        found.report.test, found.report.is_pytest = item.nodeid, True
-        _keep(item, found.token)
-        pytest.fail(str(found.report), pytrace=False)  # it has the program's frames, and ours say nothing
-    _keep(item, None)
+        report = found.report
+    _keep(item, None if report is None else report.token)
+    if report is not None:
+        report.test, report.is_pytest = item.nodeid, True
+        pytest.fail(str(report), pytrace=False)  # it has the program's frames, and ours say nothing
 
 
 def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:

@@ -32,13 +32,11 @@ def run(
 ) -> T:
     """Run *main*, a coroutine function without arguments or a coroutine, in simulated time; its result.
 
-    Args:
-        seed: None: all goes as it does on asyncio when nothing disturbs it. A number: one of the ways in
-            which it might go otherwise, always the same for the same number.
-        level: what may go otherwise: "time" (lateness and arrival), "sleep" (and how long sleeps last) or
-            "order" (and the order of steps of different tasks).
-        strategy: how the seed is used; see `explore`.
-        start: the first moment of the loop's clock, in seconds.
+    With *seed* None all goes as it does on asyncio when nothing disturbs it. A number stands for one of the
+    ways in which it might go otherwise, always the same one. *level* tells what may go otherwise: "time"
+    (lateness and arrival), "sleep" (and how long sleeps last) or "order" (and the order of steps of different
+    tasks); *strategy* how the seed is used, see `explore`; *start* is the first moment of the loop's clock,
+    in seconds.
 
     Raises what *main* raises; `Deadlock` if it waits for what cannot come, `Livelock` if it never waits.
     """

@@ -253,6 +253,7 @@ class World(Scenery):
     def end(self) -> None:
         """The run is over: nothing comes from outside any more."""
         self.events.clear()
+        self.trace = None
         self.loop._ready.extend(handle for handle, _ in self.held)
         self.held.clear()
         self.checks.clear()
