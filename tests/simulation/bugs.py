@@ -188,7 +188,7 @@ def semaphore_leaked_by_cancel(repaired):
         await asyncio.sleep(0.0015)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await asyncio.wait_for(limit.acquire(), 1)
+        await limit.acquire()
 
     return main
 
@@ -274,7 +274,7 @@ def join_miscounts(repaired):
                 queue.task_done()
 
         async def worker():
-            for _ in range(3):
+            while not queue.empty():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(handle(), 0.003)
 
