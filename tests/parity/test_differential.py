@@ -3,8 +3,8 @@
 A program is a list of steps, each taken between two turns or in a callback of one. What is called in a turn
 is written down, in its order where that is promised: callbacks and timers, and one descriptor's events among
 themselves. (Which of two descriptors comes first is the poller's affair.) The busy loop is left out: it asks
-nobody, tries when a socket's turn comes, and so finds what came in this very turn. 200 programs here; as many as
-are asked for by LOOPKIT_FUZZ:
+nobody, tries when a socket's turn comes, and so finds what came in this very turn. 200 programs here; as many
+as are asked for by LOOPKIT_FUZZ:
 
     LOOPKIT_FUZZ=20000 python -m pytest tests/parity/test_differential.py
 """
