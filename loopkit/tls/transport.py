@@ -366,6 +366,7 @@ class SSLTransport(StreamTransport):
             if not parts[-1]:
                 self._then = self._on_close_notify
         finally:
+            exc = None  # whose traceback refers to us
             if incoming.pending:
                 incoming.read()  # behind an end or an error
         if buffers.outgoing.pending:
@@ -505,6 +506,7 @@ class SSLTransport(StreamTransport):
                 super()._send(*secrets)
         if error is not None:
             self._fatal_error(error, FATAL)
+            error = None  # whose traceback refers to us
 
     def _send_held(self) -> None:
         held, self._held = self._held, None
@@ -660,6 +662,11 @@ class SSLTransport(StreamTransport):
             super()._call_connection_lost(exc)
         else:
             self._release()  # the protocol has never heard of it
+
+    def _release(self) -> None:
+        super()._release()
+        if self._then is not None:
+            self._then = None  # it refers to us, as we to it
 
     def _is_in_bulk(self) -> bool:
         return self._read_size != CALM_READ_SIZE or not self._is_made  # what is no TLS may be long

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import tracemalloc
+import weakref
 
 import pytest
 
@@ -102,6 +103,30 @@ async def test_an_echo_asks_the_poller_nothing():
                 await server.received(4 + 4 * count)
         assert calls == []
         assert client.data.endswith(b"echo")
+
+
+async def test_nothing_refers_to_a_connection_that_has_ended():
+    """Nor to its context: there is no circle, though OpenSSL says by exceptions that it wants more."""
+    gc.collect()
+    gc.disable()
+    try:
+        loop, context = asyncio.get_running_loop(), client_context()
+        async with await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context()) as listener:
+            client = Recorder()
+            await loop.create_connection(
+                lambda: client, *listener.sockets[0].getsockname(), ssl=context, server_hostname=NAME
+            )
+            client.transport.write(b"hello")
+            await asyncio.sleep(0.01)
+            client.transport.close()
+            await client.lost()
+            await asyncio.sleep(0.01)
+        transport, context = weakref.ref(client.transport), weakref.ref(context)
+        client.transport = None
+        assert transport() is None
+        assert context() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_large_write_leaves_the_loops_buffers_small():
