@@ -11,11 +11,15 @@ and make the socket from the integers.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 from select import POLLIN
 from typing import Any
+
+#: Errors that say nothing against the connection, which stays in the queue.
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Acceptor:

@@ -17,7 +17,6 @@ its own copy of the context the server was created in.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 import sys
@@ -30,7 +29,7 @@ from .. import errors
 from ..descriptors import ensure_no_transport
 from ..transports.stream import StreamTransport
 from . import addresses, listen
-from .accepting import Acceptor
+from .accepting import OUT_OF_RESOURCES, Acceptor
 from .connect import check_plain, check_tls_arguments, check_unix_stream
 from .newcomers import Newcomers
 
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
     from ..loop import Loop
     from ..transports.base import SocketTransport
-
-OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 #: Seconds that accepting rests when the system is out of descriptors or memory (asyncio's number).
 ACCEPT_RETRY_DELAY = 1.0

@@ -8,6 +8,7 @@ import os
 import socket as blocking
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
+from ..net.accepting import OUT_OF_RESOURCES
 from .waiting import loop, when_readable, when_writable
 
 if TYPE_CHECKING:
@@ -259,7 +260,6 @@ class socket:
         clients that wait in the queue are not lost. Other errors of :meth:`accept` are raised; a client that
         has gone again before it was accepted is none.
         """
-        short_of = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
         told = False
         while True:
             try:
@@ -267,7 +267,7 @@ class socket:
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                if error.errno not in short_of:
+                if error.errno not in OUT_OF_RESOURCES:
                     raise
                 if not told:
                     message = "socket.accept() out of system resource; nobody is let in until that changes"
