@@ -56,6 +56,17 @@ def start_from_the_chosen_language(app: Any, config: Any) -> None:
         config.root_doc = "zh/index"
 
 
+def list_what_has_no_twin(app: Any, docname: str, source: list[str]) -> None:
+    """The Chinese sidebar has each page once: in Chinese, or else in English. `/howto/*` means the latter."""
+    if docname != "zh/index":
+        return
+    for folder in ("howto", "reference", "explanation"):
+        pages = sorted(page.stem for page in (ROOT / "docs" / folder).glob("*.md"))
+        english = [page for page in pages if not (ROOT / "docs" / "zh" / folder / f"{page}.md").exists()]
+        listed = [page for page in english if f"\n/{folder}/{page}\n" not in source[0]]
+        source[0] = source[0].replace(f"\n/{folder}/*\n", "".join(f"\n/{folder}/{page}" for page in listed) + "\n")
+
+
 def other_language(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """The link at the top of each page: to its twin, or to the front page where it has none."""
     chinese = pagename.startswith("zh/")
@@ -65,6 +76,20 @@ def other_language(app: Any, pagename: str, templatename: str, context: dict[str
     context["other_language_url"] = context["pathto"](twin)
     context["other_language_code"] = "en" if chinese else "zh-CN"
     context["other_language_name"] = "English" if chinese else "中文"
+
+
+def frame_diagrams(app: Any, doctree: Any) -> None:
+    """A picture that stands alone gets a box in which a narrow screen can scroll it (loopkit.css)."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        if len(paragraph) == 1 and isinstance(paragraph[0], nodes.image):
+            paragraph["classes"].append("diagram")
+
+
+def drop_the_written_switch(app: Any, doctree: Any, docname: str) -> None:
+    """The link to the twin below a page's title is for who reads the files; here it is at the top already."""
+    for paragraph in list(doctree.findall(nodes.paragraph))[:2]:
+        if paragraph.astext() in ("English", "中文"):
+            paragraph.parent.remove(paragraph)
 
 
 def shorten_paths(app: Any, doctree: Any) -> None:
@@ -78,7 +103,10 @@ def shorten_paths(app: Any, doctree: Any) -> None:
 
 def setup(app: Any) -> None:
     app.connect("config-inited", start_from_the_chosen_language)
+    app.connect("source-read", list_what_has_no_twin)
     app.connect("doctree-read", shorten_paths)
+    app.connect("doctree-read", frame_diagrams)
+    app.connect("doctree-resolved", drop_the_written_switch)
     app.connect("html-page-context", other_language)
     # Under both names, since both languages' pages are in both outputs.
     languages["en"] = bigrams.SearchBigrams

@@ -29,6 +29,8 @@ WANTED = {
     "端口": "zh/tutorial/01-blocking",
     "协程": "zh/tutorial/08-coroutines",
     "描述符": "zh/tutorial/03-select",
+    "空闲连接": "zh/reference/glossary",
+    "速查": "zh/reference/cheat-sheet",
     "level-triggered": "explanation/level-edge-oneshot",
 }
 
@@ -79,3 +81,15 @@ def test_every_page_has_a_sidebar_its_contents_and_the_other_language(language: 
         # Two headings or more, besides the title: they are listed at the side.
         if text.count("<h2>") > 1 and page.name not in ("genindex.html", "py-modindex.html", "search.html"):
             assert 'class="toc-tree"' in text, page
+
+
+def test_the_chinese_sidebar_has_each_page_once_in_chinese_or_else_in_english() -> None:
+    text = (SITE / "zh" / "zh" / "index.html").read_text(encoding="utf-8")
+    tree = text[text.index('class="sidebar-tree"') : text.index("</aside>")]
+    listed = {link.removesuffix(".html") for link in re.findall(r'href="([^"#]+\.html)"', tree)}
+    docs = Path(__file__).parents[2] / "docs"
+    for folder in ("howto", "reference", "explanation"):
+        for page in (docs / folder).glob("*.md"):
+            chinese = (docs / "zh" / folder / page.name).is_file()
+            assert (f"{folder}/{page.stem}" in listed) == chinese
+            assert (f"../{folder}/{page.stem}" in listed) != chinese
