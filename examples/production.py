@@ -3,9 +3,9 @@
     python examples/production.py --port 9898 --workers 2 --metrics 9464
 
 It sends back each line in upper case. The first process only starts the others and looks after them; each
-worker has a loop of its own and listens at the same port, and the kernel deals the callers out (SO_REUSEPORT).
-SIGTERM or Ctrl-C ends it: nobody new is let in, who waits for a line is sent home, who is owed an answer gets it.
-The page is docs/howto/production.md; every claim of it about this program is a test.
+worker has a loop of its own and listens at the same port, and the kernel deals the callers out, by
+SO_REUSEPORT. SIGTERM or Ctrl-C ends it: nobody new is let in, who waits for a line is sent home, who is owed
+an answer gets it. The page is docs/howto/production.md; every claim of it about this program is a test.
 """
 
 import argparse
