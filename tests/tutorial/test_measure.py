@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,29 @@ def test_it_prints_what_the_chapter_says(arguments: str, words: str) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert words in done.stdout
+
+
+def test_a_table_ends_even_if_the_server_hardly_lets_anybody_in(tmp_path: Path) -> None:
+    """The exercise of chapter 2: a pause in each round, in which one client is let in."""
+    source = (TUTORIAL / "02_polling.py").read_text(encoding="utf-8")
+    begin = "    while True:  # and nothing in it ever sleeps\n"
+    assert begin in source
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        source.replace(begin, f"{begin}        __import__('time').sleep(0.02)\n"), encoding="utf-8"
+    )
+    script = f"import measure; measure.LET_IN = 1; measure.CELL = 0; measure.cost([{str(slow)!r}], [0, 1000])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONPATH=str(TUTORIAL)),
+        timeout=25,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    nobody, thousand = done.stdout.split()[-2:]
+    assert float(nobody) > 0
+    assert thousand == "-"
 
 
 def test_bad_usage_shows_the_usage() -> None:
