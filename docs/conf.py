@@ -64,7 +64,9 @@ def list_what_has_no_twin(app: Any, docname: str, source: list[str]) -> None:
         pages = sorted(page.stem for page in (ROOT / "docs" / folder).glob("*.md"))
         english = [page for page in pages if not (ROOT / "docs" / "zh" / folder / f"{page}.md").exists()]
         listed = [page for page in english if f"\n/{folder}/{page}\n" not in source[0]]
-        source[0] = source[0].replace(f"\n/{folder}/*\n", "".join(f"\n/{folder}/{page}" for page in listed) + "\n")
+        source[0] = source[0].replace(
+            f"\n/{folder}/*\n", "".join(f"\n/{folder}/{page}" for page in listed) + "\n"
+        )
 
 
 def other_language(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
