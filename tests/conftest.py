@@ -14,6 +14,7 @@ import asyncio
 import gc
 import inspect
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ import pytest
 from loopkit.watches import Watches
 from tests.support.fdtable import checked
 from tests.support.leaks import Snapshot
-from tests.support.loops import LoopFactory, factories, name_of
+from tests.support.loops import SIMULATED, SIMULATED_FILES, LoopFactory, factories, name_of
 
 PARITY = Path(__file__).parent / "parity"
 SHAPE = Path(__file__).parent / "shape"
@@ -57,7 +58,10 @@ def _frozen() -> None:
 
 
 def _factories_for(config: pytest.Config, definition: Any) -> dict[str, LoopFactory]:
-    chosen = factories(parity=PARITY in definition.path.parents)
+    is_parity = PARITY in definition.path.parents
+    chosen = factories(parity=is_parity)
+    if is_parity and definition.path.name in SIMULATED_FILES and "LOOPKIT_POLLER" not in os.environ:
+        chosen |= SIMULATED
     if wanted := config.getoption("--loops"):
         chosen = {name: chosen[name] for name in wanted.split(",") if name in chosen}
     if marker := definition.get_closest_marker("loops"):

@@ -110,8 +110,10 @@ class SimSocket(socket.socket):
         return self._fd
 
     def __repr__(self) -> str:
-        state = " [closed]" if self._fd < 0 else f" {self.file.tell()}"
-        return f"<{type(self).__name__} fd={self._fd}{state}>"
+        text = f"<socket.socket {'[closed] ' if self._fd < 0 else ''}fd={self._fd}, family={self._family}"
+        if self._fd >= 0:
+            text += f", type={self._type}, proto={self._proto}, simulated: {self.file.tell()}"
+        return f"{text}>"
 
     def gettimeout(self) -> float | None:
         return self._seconds

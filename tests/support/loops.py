@@ -1,12 +1,14 @@
 """The event loops that tests run on, by the name that stands in a test's id."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 
 import uvloop
 
 import loopkit
+from loopkit.testing import SimLoop, outside
 
 # libuv opens its process-wide signal pipe with the first loop and keeps it: not a leak of the first test.
 uvloop.new_event_loop().close()
@@ -25,6 +27,31 @@ THEIRS: dict[str, LoopFactory] = {
 }
 
 
+class Ambient(SimLoop):
+    """A simulated loop whose world is there from the moment it is made, and not only while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ambience = contextlib.ExitStack()
+        self.ambience.enter_context(outside.running(self))
+
+    def close(self) -> None:
+        super().close()
+        self.ambience.close()
+
+
+SIMULATED: dict[str, LoopFactory] = {"simulated": Ambient}
+
+#: Parity tests that need no real thread, child process or descriptor: they run in simulated time, too.
+SIMULATED_FILES = {
+    "test_asyncgens.py",
+    "test_callbacks.py",
+    "test_datagrams.py",
+    "test_exception_handler.py",
+    "test_tasks.py",
+}
+
+
 def factories(parity: bool) -> dict[str, LoopFactory]:
     """Name -> factory of the loops for one test: loopkit's own, and for parity the two it is measured by.
 
@@ -37,4 +64,4 @@ def factories(parity: bool) -> dict[str, LoopFactory]:
 
 def name_of(factory: LoopFactory) -> str:
     """The name of a factory that `factories` gave."""
-    return next(name for name, known in {**THEIRS, **OURS}.items() if known is factory)
+    return next(name for name, known in {**THEIRS, **OURS, **SIMULATED}.items() if known is factory)
