@@ -88,6 +88,9 @@ class Loop(asyncio.AbstractEventLoop):
     #: The poller of this class; None: chosen by the environment when the loop is made.
     poller_name: str | None = None
 
+    #: Whether any loop of ours was made in this process: the command line remarks at exit that none was.
+    _made = False
+
     # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them
     # (3.14+).
     __slots__ = (
@@ -153,6 +156,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.set_debug(debug.is_asked_for())
         self._watch(self._wakeup.fileno(), self._wakeup.clear)
         fork.loops.add(self)
+        Loop._made = True
         if debug.instruments_are_asked_for():
             from .diagnostics import instruments
 

@@ -22,19 +22,19 @@ __all__ = ["VERBS", "main", "usage"]
 
 #: Every verb and its line of help, in the order in which help lists them.
 VERBS = {
-    "run": "run a script, directory, zip, -m MODULE or -c CODE, even if a verb has its name",
+    "run": "run a script, a module or code, even if a verb has its name",
     "repl": "a prompt with top-level await (also: no arguments at all)",
     "doctor": "what this machine offers, and real checks of every poller",
     "bench": "measure loopkit beside the other loops installed here",
-    "trace": "run a program and write down every turn of its loops, to be played",
-    "view": "look at a trace or a flight recording, in the terminal or as a page",
-    "top": "how busy a running program's loops are, with what, and with whom",
+    "trace": "run a program and write down every turn, to be played",
+    "view": "look at a trace or recording, in the terminal or as a page",
+    "top": "how busy a running program's loops are, and with what",
     "ps": "the tasks of a running program, and what each waits for",
     "fds": "the descriptors of a running program, and who holds them",
-    "dump": "what a running program is doing at this moment, also while it is stuck",
+    "dump": "what a running program is doing now, also while it is stuck",
     "explore": "look for a schedule that fails a test, on a simulated kernel",
     "replay": "run a schedule that explore or pytest has found once more",
-    "check": "examine a homework server: does it serve many clients in a single thread?",
+    "check": "examine homework: a server in a single thread, or a client",
 }
 
 #: Verbs whose output, exceptions and death are the user's program's, not ours.
@@ -44,11 +44,13 @@ _PROGRAMS = ("run", "repl", "trace")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _USAGE = """\
-usage: loopkit [OPTIONS]                          a prompt with top-level await
-       loopkit [OPTIONS] FILE [ARGS...]           run a script, or a directory or zip with __main__.py
-       loopkit [OPTIONS] -m MODULE [ARGS...]      run a module, as python -m
-       loopkit [OPTIONS] -c CODE [ARGS...]        run code, as python -c
-       loopkit VERB [ARGS...]                     (loopkit VERB --help says more)
+usage: loopkit [OPTIONS]                      a prompt with top-level await
+       loopkit [OPTIONS] FILE [ARGS...]       run a script, or a directory or
+                                              zip with __main__.py
+       loopkit [OPTIONS] -m MODULE [ARGS...]  run a module, as python -m
+       loopkit [OPTIONS] -c CODE [ARGS...]    run code, as python -c
+       loopkit [OPTIONS] - [ARGS...]          run standard input, as python -
+       loopkit VERB [ARGS...]                 (loopkit VERB --help says more)
 
 Runs any asyncio program, unmodified, with loopkit as its event loop.
 
@@ -56,10 +58,10 @@ verbs:
 {verbs}
 
 options, before FILE, -m or -c; everything after them belongs to the program:
-  --poller NAME   {pollers} (also: environment variable LOOPKIT_POLLER)
+  --poller NAME   {pollers} (also: LOOPKIT_POLLER)
   --debug         asyncio's debug mode (as PYTHONASYNCIODEBUG=1)
-  --watch SECONDS say what the loop is stuck in, after so many seconds and while it is
-  --record[=FILE] keep the last turns, and write them to a page when something goes wrong
+  --watch SECONDS say what the loop is stuck in, while it is
+  --record[=FILE] keep the last turns, write a page when something goes wrong
   --agent         answer loopkit top, ps, fds and dump
   --metrics       print how busy and how late the loop was, when it is closed
   -q              no banner at the prompt

@@ -72,9 +72,18 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
             raise SystemExit(0)
         else:
             raise UsageError(
-                f"unknown option {word!r}; see loopkit --help (Python's own go before -m loopkit)"
+                f"unknown option {word!r}{_near(name)}; see loopkit --help "
+                "(Python's own go before -m loopkit)"
             )
     return options, rest
+
+
+def _near(word: str) -> str:
+    from difflib import get_close_matches
+
+    known = ["--poller", "--debug", "--quiet", "--help", "--version", *INSTRUMENTS]
+    near = get_close_matches(word, known, 1, 0.7) if len(word) > 2 else []
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _file(name: str) -> str:

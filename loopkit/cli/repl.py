@@ -253,7 +253,18 @@ def _line_editing(namespace: dict[str, Any]) -> Iterator[None]:
     if readline is not None:
         import rlcompleter
 
-        readline.set_completer(rlcompleter.Completer(namespace).complete)
+        class Public(rlcompleter.Completer):
+            """Shows of a module what it says is public (``__all__``), until an underscore is typed."""
+
+            def attr_matches(self, text: str) -> list[str]:
+                found: list[str] = super().attr_matches(text)
+                owner, _, attribute = text.rpartition(".")
+                names = getattr(namespace.get(owner), "__all__", None)
+                if names is None or attribute.startswith("_"):
+                    return found
+                return [match for match in found if match.rpartition(".")[2].rstrip("() ") in names]
+
+        readline.set_completer(Public(namespace).complete)
         readline.parse_and_bind("tab: complete" if _is_gnu() else "bind ^I rl_complete")
         if _is_gnu():  # end of line, discard, "take the next key literally", ^C, enter
             readline.parse_and_bind(r'"\C-c": "\C-e\C-u\C-v\C-c\C-m"')

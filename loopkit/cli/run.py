@@ -14,6 +14,7 @@ The program must not be able to tell. So, in this very process:
 from __future__ import annotations
 
 import ast
+import atexit
 import builtins
 import importlib.util
 import inspect
@@ -73,6 +74,7 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
     import loopkit
 
     loopkit.install()
+    atexit.register(_remark, os.getpid())
     module = fresh_main()
     try:
         code = load(module, *arguments)
@@ -87,6 +89,27 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
         _cut_traceback()
         raise
     return 0
+
+
+def _remark(pid: int) -> None:
+    """Say so if the program had another loop than ours: whoever runs it by this command does not expect that.
+
+    Args:
+        pid: the process that was started; its forks have nothing to say.
+    """
+    from loopkit.loop import Loop
+
+    if Loop._made or os.getpid() != pid or "asyncio" not in sys.modules:
+        return
+    from loopkit.bench.loops import KNOWN
+
+    known = [loop for loop in KNOWN.values() if loop.install]
+    others = {loop.install for loop in known if loop.factory.partition(":")[0] in sys.modules}
+    if others and sys.stderr is not None:
+        way = "; uvicorn takes ours if it is told --loop none" if "uvicorn" in sys.modules else ""
+        print(
+            f"loopkit: this program ran on {', '.join(sorted(others))}, not on loopkit{way}", file=sys.stderr
+        )
 
 
 def _cut_traceback() -> None:
@@ -214,8 +237,12 @@ def _hint(path: str) -> str:
     """A word that is no file may have been meant for a verb."""
     if os.sep in path or "." in path:
         return ""
+    from difflib import get_close_matches
+
     from loopkit.cli import VERBS
 
+    if near := get_close_matches(path, VERBS, 1):
+        return f" (did you mean {near[0]}?)"
     return f" (and no verb has that name: {', '.join(VERBS)})"
 
 

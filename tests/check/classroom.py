@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.check.examinations import CORRECT, FAULTY, SERVERS
+from tests.check.examinations import CORRECT, FAULTY, SERVERS, TUTORIAL
 
 COURSE = Path(__file__).parents[2] / "examples" / "course"
 
@@ -43,7 +43,7 @@ def write(folder: Path, students: dict[str, Path]) -> None:
         home.mkdir(parents=True)
         shutil.copy(path, home / "server.py")
         for beside in ("good.py", "common.py", "tinyloop.py", "hundred_lines.py"):
-            at = (SERVERS if beside == "good.py" else path.parent) / beside
+            at = {"good.py": SERVERS, "hundred_lines.py": TUTORIAL}.get(beside, path.parent) / beside
             if at.exists():
                 shutil.copy(at, home)
 

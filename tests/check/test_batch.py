@@ -1,4 +1,4 @@
-"""Is a class marked by one command: each once, nobody at the cost of others, and again where it stopped?"""
+"""Is a class marked by one command: each once, nobody at another's expense, and again where it stopped?"""
 
 # ruff: noqa: RUF001 - Chinese punctuation
 

@@ -189,6 +189,18 @@ def test_completion_and_history_with_readline(tmp_path: Path) -> None:
         assert prompt.ended() == 0
 
 
+def test_completion_shows_public_names_only(tmp_path: Path) -> None:
+    pytest.importorskip("readline")
+    with Terminal("-q", cwd=tmp_path) as prompt:
+        prompt.expect(">>> ")
+        prompt.type("loopkit.\t\t")
+        shown = prompt.expect(">>> ")
+        for name in ("loopkit.EpollLoop", "loopkit.run(", "loopkit.install("):
+            assert name in shown
+        for name in ("loopkit.watches", "loopkit.late", "loopkit.transports", "loopkit._"):
+            assert name not in shown
+
+
 def test_banner_names_the_poller_and_options_hold(tmp_path: Path) -> None:
     with Terminal("--poller", "select", "--debug", cwd=tmp_path) as prompt:
         assert "(select) on Python" in prompt.expect(">>> import asyncio, loopkit\r\n>>> ")

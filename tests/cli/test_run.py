@@ -309,3 +309,24 @@ def test_starting_loads_nothing_that_the_program_did_not_ask_for() -> None:
     got = run_loopkit("-c", text)
     ours = {"loopkit.cli", "loopkit.cli.options", "loopkit.cli.run"}
     assert set(got.out.split()) - set(asked.out.split()) == ours
+
+
+# -- What is said at the end.
+
+
+@pytest.mark.parametrize("more", ["", "import uvicorn, "])
+def test_a_program_that_took_another_loop_is_told_so(more: str) -> None:
+    pytest.importorskip("uvloop")
+    if more:
+        pytest.importorskip("uvicorn")
+    text = f"import asyncio, {more.removeprefix('import ')}uvloop\nuvloop.new_event_loop().close()"
+    said = run_loopkit("-c", text).err
+    assert said.startswith("loopkit: this program ran on uvloop, not on loopkit")
+    assert ("--loop none" in said) == bool(more)
+    assert said.count("\n") == 1
+
+
+def test_a_program_that_only_knows_of_another_loop_is_told_nothing() -> None:
+    pytest.importorskip("uvloop")
+    assert run_loopkit("-c", "import uvloop, asyncio; asyncio.run(asyncio.sleep(0))").err == ""
+    assert run_loopkit("-c", "print(1)").err == ""

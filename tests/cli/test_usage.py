@@ -11,7 +11,9 @@ from tests.cli.commands import LIMIT, LOOPKIT, SOURCE, environment, python, run_
 
 WRONG = {
     "missing file": (["nowhere.py"], "can't open file 'nowhere.py': [Errno 2] No such file or directory"),
-    "misspelt verb": (["doctr"], "no verb has that name: run, repl, doctor"),
+    "misspelt verb": (["doctr"], "(did you mean doctor?)"),
+    "no such verb": (["xyzzy"], "no verb has that name: run, repl, doctor"),
+    "misspelt option": (["--pollar=epoll", "text.py"], "'--pollar=epoll' (did you mean --poller?)"),
     "file in no folder": (["nowhere/app.py"], "[Errno 2] No such file"),
     "file as a folder": (["text.py/app.py"], "[Errno 20] Not a directory"),
     "unreadable": (["/proc/self/mem"], "can't open file '/proc/self/mem': [Errno 5]"),
@@ -94,6 +96,16 @@ def test_help_names_every_verb_and_poller(words: list[str]) -> None:
     assert (ended.code, ended.err) == (0, "")
     for name in (*VERBS, *POLLERS, "--debug", "--version"):
         assert name in ended.out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"]])
+def test_help_fits_eighty_columns(words: list[str]) -> None:
+    assert [line for line in run_loopkit(*words).out.splitlines() if len(line) >= 80] == []
+
+
+def test_help_says_that_standard_input_can_be_run() -> None:
+    assert "loopkit [OPTIONS] - [ARGS...]" in run_loopkit("--help").out
+    assert run_loopkit("-", "a", stdin="import sys; print(sys.argv)").out == "['-', 'a']\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -26,10 +26,10 @@ class RichProgress:
             *columns, console=Console(stderr=True), transient=True, refresh_per_second=2
         )
         self._task = self._progress.add_task("", total=None)
-        self._progress.start()
 
     def expect(self, steps: int) -> None:
         self._progress.update(self._task, total=steps)
+        self._progress.start()  # whoever only shows a result expects nothing
 
     def begin(self, text: str) -> None:
         self._progress.update(self._task, description=text)

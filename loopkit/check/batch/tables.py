@@ -96,7 +96,7 @@ def as_html(marks: list[Mark], rubric: Rubric, lang: str) -> str:
         f"<title>{title}</title><style>{_STYLE}</style>",
         f"<h1>{title}</h1><p>{html.escape(summary(marks, rubric, lang))}</p>",
         _html_table(marks, rubric, lang),
-        f"<p>{html.escape(say(lang, 'legend'))}</p>",
+        f"<p>{html.escape(_legend(lang))}</p>",
         *(_html_details(number, mark, rubric, lang) for number, mark in enumerate(marks)),
     ]
     return "\n".join(parts) + "\n"
@@ -139,6 +139,11 @@ def _html_details(number: int, mark: Mark, rubric: Rubric, lang: str) -> str:
             parts += [f"<dd><pre>{html.escape(check['stderr'])}</pre>"] if check["stderr"].strip() else []
     heading = f"<summary>{html.escape(mark.student.name)}: {html.escape(head)}</summary>"
     return f'<details id="s{number}">{heading}<dl>{"".join(parts)}</dl></details>'
+
+
+def _legend(lang: str) -> str:
+    """What the symbols mean."""
+    return "  ".join(f"{symbol} {say(lang, f'status.{state}').strip()}" for state, symbol in _SYMBOLS.items())
 
 
 def _checks(marks: list[Mark]) -> list[str]:

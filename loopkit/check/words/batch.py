@@ -18,10 +18,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not-examined": ("no mark: the examination failed ({error})", "没有成绩：检查没能完成（{error}）"),
     "nobody-here": ("{folder}: there is no program in it", "{folder}：里面没有程序"),
     "page-title": ("Marks", "成绩"),
-    "legend": (
-        "✓ passed, ✗ fault, - skipped because of another fault, ? not decided, · not asked",
-        "✓ 通过，✗ 错误，- 因为别的错误而跳过，? 无法判断，· 不检查",
-    ),
     "column.student": ("student", "学生"),
     "column.program": ("program", "程序"),
     "column.mark": ("mark", "得分"),

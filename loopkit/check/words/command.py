@@ -91,6 +91,7 @@ PROGRAM is a Python script, or any executable. All that stands after it is
 given to it: OPTIONS come first. {{port}} (and {{host}}) in ARGS stand for where
 the server is; without them the usual ways are tried in turn.
 Exit code 0: it passed; 1: it has faults; 2: bad usage, or no output.
+With --batch 0: everybody has a mark; 1: somebody has none.
 
   --lang zh|en       the language; default: that of the environment (LANG)
   --json             print the result as one JSON object
@@ -125,6 +126,7 @@ with --batch:
 选项要写在前面。参数里的 {{port}}（和 {{host}}）代表服务器的地址；
 不写的话，依次试几种常见的写法。
 退出码 0：通过；1：有错误；2：命令写错了，或者无法输出。
+配合 --batch 时 0：人人都有成绩；1：有人没有成绩。
 
   --lang zh|en       用哪种语言；默认看环境变量（LANG）
   --json             结果打印成一个 JSON 对象
