@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from .descriptors import owner_words
 from .recording import Call, Note, Poll, Recording, Track, Turn, about
-from .stacks import cut
+from .stacks import cut, own_place
 
 if TYPE_CHECKING:
     from ..loop import Loop
     from . import observing
+    from .stalls import Stall
 
 clock = time.monotonic
 
@@ -101,6 +102,12 @@ class Capture:
     def mark(self, kind: str, text: str) -> None:
         """Note something that happens now: ``"e"``, an error, or ``"m"``, anything else."""
         self.steps.append((kind, clock(), (cut(text),)))
+
+    def stuck(self, stall: Stall) -> None:
+        """A watch has looked: where the callback is that has taken so long. In the watch's thread."""
+        place = own_place(list(stall.frames))
+        if place is not None:
+            self.steps.append(("s", clock(), (place.function, place.file, place.line)))
 
     # -- reading ---------------------------------------------------------------------------------------------
 

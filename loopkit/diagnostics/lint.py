@@ -9,11 +9,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from .recording import Call, Note, Poll, Track
+from .stacks import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from .stacks import Place
 
 #: A callback that takes longer, in seconds, blocks the others.
 BLOCKS = 0.1
@@ -59,15 +58,17 @@ def _blocks(track: Track) -> Iterator[Finding]:
             count[key] += 1
             if key not in worst or call.took > worst[key].took:
                 worst[key] = call
+    seen = [step for step in track.steps() if isinstance(step, Note) and step.kind == "s"]
     for key, call in sorted(worst.items(), key=lambda item: -item[1].took):
         times = f", {count[key]} times" if count[key] > 1 else ""
-        yield Finding(
-            "blocks",
-            f"{call.name} kept everybody waiting for {call.took:.3f} s{times}",
-            call.place,
-            call.number,
-            call.start,
-        )
+        # Where somebody saw it is better than where it went on.
+        inside = next((note for note in seen if call.start <= note.start <= call.start + call.took), None)
+        place, where = call.place, ""
+        if inside is not None:
+            function, file, line = inside.facts
+            place, where = Place(file, line, function), f" in {function}"
+        text = f"{call.name} kept everybody waiting for {call.took:.3f} s{times}{where}"
+        yield Finding("blocks", text, place, call.number, call.start)
 
 
 def _spins(track: Track) -> Iterator[Finding]:

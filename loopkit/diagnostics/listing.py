@@ -70,4 +70,6 @@ def step_line(step: Poll | Call | Note) -> str:
         return f"  fd {facts[0]} closed"
     if step.kind == "g":
         return f"  garbage collector, generation {facts[0]}, took {seconds_words(step.took)}"
+    if step.kind == "s":
+        return f"  was in {facts[0]} at {facts[1]}:{facts[2]}"
     return f"  {'error' if step.kind == 'e' else 'mark'}: {facts[0]}"

@@ -328,7 +328,7 @@ def _telling(write: Any) -> Any:
     @functools.wraps(write)
     def told(transport: Any, data: Any) -> None:
         hooks = next((hooks for hooks in _listeners if hooks.audience.loop is transport._loop), None)
-        if hooks is None:
+        if hooks is None or not len(data):
             write(transport, data)
             return
         held = len(getattr(transport, "_held", None) or b"")

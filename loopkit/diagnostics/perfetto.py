@@ -90,9 +90,8 @@ class _Lane:
             args = {"fd": fd, "held": held, "sent": sent, "queued": queued}
             self._add("i", "write", step.start, s="t", args=args)
         else:
-            self._add(
-                "i", "error" if step.kind == "e" else "mark", step.start, s="p", args={"text": step.facts[0]}
-            )
+            name = {"e": "error", "s": "seen"}.get(step.kind, "mark")
+            self._add("i", name, step.start, s="p", args={"text": ":".join(map(str, step.facts))})
 
     def _slice(self, name: str, cat: str, start: float, took: float, args: dict[str, Any]) -> None:
         self._add("X", name, start, dur=_us(start + took) - _us(start), cat=cat, args=args)

@@ -21,6 +21,7 @@ times are whole units of 100 ns, and each is the distance from the one before.
     ["o", +at, fd, owner]  ["x", +at, fd]             a connection, a server: opened, closed
     ["g", +start, took, generation]                   the garbage collector
     ["e", +at, text]  ["m", +at, text]                reported to the exception handler; a mark, as a stall
+    ["s", +at, function, file, line]                  where a callback was, when somebody looked: it took long
 
 Steps are in the order of their beginnings. A reader refuses another version, and passes over unknown letters.
 """
@@ -93,7 +94,7 @@ class Call(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something else: kinds are the letters w, o, x, g, e, m of the file."""
+    """Something else: kinds are the letters w, o, x, g, e, m, s of the file."""
 
     start: float
     took: float
@@ -155,6 +156,10 @@ class Recording:
                 for place in (call.place, call.origin):
                     if place is not None:
                         self._add_lines(place)
+            for step in track.steps():
+                if isinstance(step, Note) and step.kind == "s":
+                    function, file, line = step.facts
+                    self._add_lines(Place(file, line, function))
 
     def _add_lines(self, place: Place) -> None:
         known = self.lines.setdefault(place.file, {})
@@ -325,6 +330,8 @@ class _Reader:
             return Note(start, 0.0, kind, tuple(row[2:]))
         if kind in ("e", "m"):
             return Note(start, 0.0, kind, (self.strings[row[2]],))
+        if kind == "s":
+            return Note(start, 0.0, kind, (self.strings[row[2]], self.strings[row[3]], row[4]))
         return None
 
     def read_call(self, row: list[Any], start: float) -> Call:

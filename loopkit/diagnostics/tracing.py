@@ -11,7 +11,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from .capture import Capture, recording_of
+from .lint import BLOCKS
 from .observing import observe
+from .stalls import watch
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -26,8 +28,10 @@ LOOPS = 16
 class Tracer:
     """Observes all loops of this process."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self, turns: int, *, looks: bool = True) -> None:
         self.turns = turns
+        #: Whether a thread looks where a callback is that takes long.
+        self.looks = looks
         self.captures: list[Capture] = []
         self.made = 0
 
@@ -46,6 +50,8 @@ class Tracer:
         capture = Capture(loop, self.turns, f"loop {self.made} ({threading.current_thread().name})")
         self.captures = [*self.captures[-LOOPS + 1 :], capture]
         observe(loop, capture)
+        if self.looks:
+            watch(loop, BLOCKS, capture.stuck)
 
     def recording(self) -> Recording:
         """What was seen so far, of the loops that have turned."""

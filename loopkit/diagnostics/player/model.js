@@ -31,6 +31,7 @@ const decode = (data) => data.loops.map((loop) => {
     } else if (turn) {
       const note = { kind: row[0], at, facts: row.slice(2) };
       if ("oem".includes(row[0])) note.facts[row[0] === "o" ? 1 : 0] = text(row[row[0] === "o" ? 3 : 2]);
+      if (row[0] === "s") note.facts = [text(row[2]), text(row[3]), row[4]];
       if (call && at <= call.start + call.took) call.notes.push(note);
       else push({ kind: "note", start: at, took: 0, notes: [note] });
     }

@@ -26,11 +26,14 @@ const whyWords = (step) => {
 const noteWords = (note) => {
   const f = note.facts;
   return { w: () => say("wrote", ...f), o: () => say("opened", ...f), x: () => say("closed", f[0]), g: () => say("gc", duration(f[0]), f[1]),
-    e: () => say("error", f[0]), m: () => say("mark", f[0]) }[note.kind]?.() || "";
+    e: () => say("error", f[0]), m: () => say("mark", f[0]), s: () => say("seenIn", f[0], shortName(f[1]), f[2]) }[note.kind]?.() || "";
 };
 const shortName = (file) => file.split("/").slice(-2).join("/");
 
-const showSource = (step) => {
+const showSource = (call) => {
+  // Where somebody saw it is more than where it began.
+  const seen = call.notes.find((note) => note.kind === "s");
+  const step = seen ? { file: seen.facts[1], line: seen.facts[2] } : call;
   const pre = byId("source"), file = step.file;
   pre.textContent = "";
   const add = (className, text, parent = pre) => { const span = document.createElement("span"); span.className = className; span.textContent = text; parent.append(span); return span; };
