@@ -11,7 +11,7 @@ from loopkit.diagnostics.lint import findings
 
 
 def found_in(coroutine, loop=None):
-    loop = loop or loopkit.Loop()
+    loop = loop or loopkit.EpollLoop()
     capture = Capture(loop, 0)
     observe(loop, capture)
     try:
@@ -114,7 +114,7 @@ async def crowd(loop):
 
 
 def test_connections_that_never_speak():
-    loop = loopkit.Loop()
+    loop = loopkit.EpollLoop()
     capture = Capture(loop, 0)
     end = observe(loop, capture)
     loop.run_until_complete(crowd(loop))

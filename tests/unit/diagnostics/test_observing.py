@@ -183,7 +183,7 @@ def test_what_was_put_in_is_taken_out(loop):
     assert type(loop._watches) is Watches
     assert gc.callbacks == callbacks
     assert "call_exception_handler" not in vars(loop)
-    assert not loop._guarded
+    assert loop._guarded == loop.get_debug()
     loop.run_until_complete(asyncio.sleep(0))
 
 

@@ -46,7 +46,7 @@ def test_a_stall_is_written_while_the_loop_goes_on(loop, tmp_path, asyncio_log):
 
 def test_an_error_is_written_and_not_more_often_than_now_and_then(loop, tmp_path, asyncio_log):
     loop.set_exception_handler(lambda loop, context: None)
-    recorder = record(loop, file=str(tmp_path / "flight.json"))
+    recorder = record(loop, file=str(tmp_path / "flight.json"), stall=1e9)
     for _ in range(5):
         loop.call_soon(lambda: 1 / 0)
     loop.call_soon(loop.stop)
@@ -57,11 +57,11 @@ def test_an_error_is_written_and_not_more_often_than_now_and_then(loop, tmp_path
 
 
 def test_nothing_is_written_when_nothing_goes_wrong(loop, tmp_path):
-    recorder = record(loop, file=str(tmp_path / "flight.html"))
+    recorder = record(loop, file=str(tmp_path / "flight.html"), stall=1e9)
     loop.run_until_complete(asyncio.sleep(0.01))
     recorder.end()
     assert list(tmp_path.iterdir()) == []
-    assert not loop._guarded
+    assert loop._guarded == loop.get_debug()
 
 
 def test_a_file_that_is_there_is_left_alone(loop, tmp_path, asyncio_log):
@@ -87,7 +87,7 @@ def test_a_full_disk_is_logged_and_disturbs_nobody(loop, tmp_path, asyncio_log, 
 
 
 def test_on_request_it_is_written_from_any_thread(loop, tmp_path):
-    recorder = record(loop, 3)
+    recorder = record(loop, 3, file=str(tmp_path / "flight.html"), stall=1e9)
 
     async def main():
         for _ in range(20):
@@ -163,6 +163,6 @@ def test_the_command_line_refuses_a_file_that_cannot_be(tmp_path):
 
 
 def test_no_thread_is_left(loop, tmp_path):
-    record(loop, file=str(tmp_path / "flight.html"))
+    record(loop, file=str(tmp_path / "flight.html"), stall=1e9)
     loop.run_until_complete(asyncio.sleep(0))
     assert [thread.name for thread in threading.enumerate() if "record" in thread.name] == []
