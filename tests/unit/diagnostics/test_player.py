@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 import time
 
 import pytest
@@ -12,8 +11,7 @@ from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
 from loopkit.diagnostics.player import page
 from loopkit.diagnostics.recording import Call, Poll, Recording, Track, Turn, load
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+from tests.support.browser import CHROMIUM, DRIVER, Browser
 
 
 async def chat():
@@ -104,65 +102,56 @@ def test_ten_thousand_turns_are_two_megabytes_at_most():
 
 @pytest.fixture(scope="module")
 def browser():
-    webdriver = pytest.importorskip(
-        "selenium.webdriver", reason="selenium is not installed: pip install --group browser"
-    )
     if not CHROMIUM or not DRIVER:
         pytest.skip("no chromium with its chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    window = Browser()
+    yield window
+    window.close()
 
 
 @pytest.fixture
 def opened(browser, file):
-    browser.set_window_size(1200, 900)
+    browser.resize(1200, 900)
     browser.get("about:blank")
     browser.get(file.as_uri() + "#lang=en")
     yield browser
-    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert errors == []
+    assert browser.errors() == []
 
 
 pytestmark = pytest.mark.leaks("fds", "threads", "children", reason="the browser lives for the whole file")
 
 
 def text(driver, name):
-    return driver.find_element("id", name).text
+    return driver.find(f"#{name}").text
 
 
 def press(driver, keys):
-    driver.find_element("tag name", "body").send_keys(keys)
+    driver.find("body").send_keys(keys)
 
 
 def position(driver):
-    return driver.execute_script("return player.pos")
+    return driver.run("return player.pos")
 
 
 def test_steps_go_forward_and_back(opened):
     assert "step 1 of " in text(opened, "place")
     assert text(opened, "sentence").startswith("The loop asks the kernel")
-    opened.find_element("id", "forward").click()
+    opened.find("#forward").click()
     assert "the kernel answers" in text(opened, "sentence")
     press(opened, "\ue014")  # the right arrow
     assert position(opened) == 2
     press(opened, "\ue012")
     assert position(opened) == 1
     press(opened, "\ue010")
-    assert position(opened) == opened.execute_script("return player.track.steps.length - 1")
+    assert position(opened) == opened.run("return player.track.steps.length - 1")
     press(opened, "\ue011")
     assert position(opened) == 0
 
 
 def test_a_whole_turn_is_skipped(opened):
-    opened.find_element("id", "next-turn").click()
+    opened.find("#next-turn").click()
     assert text(opened, "place").startswith("turn 2 of")
-    opened.find_element("id", "back-turn").click()
+    opened.find("#back-turn").click()
     assert text(opened, "place").startswith("turn 1 of")
 
 
@@ -170,9 +159,9 @@ def test_the_slowest_callback_is_found_with_its_line_and_why_it_ran(opened):
     press(opened, "s")
     assert "serve" in text(opened, "sentence")
     assert " ms" in text(opened, "sentence")
-    here = opened.find_element("css selector", "pre .here").text
+    here = opened.find("pre .here").text
     assert "await reader.readline()" in here
-    chain = opened.find_elements("css selector", "#chain button")
+    chain = opened.find_elements("#chain button")
     assert len(chain) >= 2
     assert "on_readable" in chain[0].text
     assert "the kernel said so" in chain[1].text
@@ -185,26 +174,26 @@ def test_the_slowest_callback_is_found_with_its_line_and_why_it_ran(opened):
 
 
 def test_what_looks_wrong_leads_to_where_it_happened(opened):
-    opened.find_element("css selector", "#findings summary").click()
-    found = opened.find_element("css selector", "#findings button")
+    opened.find("#findings summary").click()
+    found = opened.find("#findings button")
     assert "blocks: " in found.text
     found.click()
     assert "serve" in text(opened, "sentence")
 
 
 def test_both_languages(opened):
-    assert opened.find_element("id", "language").text == "中文"
-    opened.find_element("id", "language").click()
+    assert opened.find("#language").text == "中文"
+    opened.find("#language").click()
     assert "第 1 轮" in text(opened, "place")
     assert "内核" in text(opened, "sentence")
-    assert opened.find_element("id", "slowest").text == "最慢的回调"
-    assert opened.execute_script("return document.documentElement.lang") == "zh-CN"
+    assert opened.find("#slowest").text == "最慢的回调"
+    assert opened.run("return document.documentElement.lang") == "zh-CN"
     press(opened, "l")
     assert text(opened, "place").startswith("turn 1")
 
 
 def test_every_word_is_there_in_both_languages(opened):
-    missing = opened.execute_script(
+    missing = opened.run(
         "const keys = (x) => Object.keys(x).sort().join(); const { en, zh } = WORDS;"
         "return [keys(en) === keys(zh), keys(en.kinds) === keys(zh.kinds), en.keys.length === zh.keys.length]"
     )
@@ -212,9 +201,9 @@ def test_every_word_is_there_in_both_languages(opened):
 
 
 def test_every_step_can_be_shown(opened):
-    opened.execute_script("for (let n = 0; n < player.track.steps.length; n++) go(n)")
+    opened.run("for (let n = 0; n < player.track.steps.length; n++) go(n)")
     for language in ("zh", "en"):
-        texts = opened.execute_script(
+        texts = opened.run(
             f"setLanguage({language!r}); return player.track.steps.map((step) => sentence(step))"
         )
         assert all(texts)
@@ -222,18 +211,18 @@ def test_every_step_can_be_shown(opened):
 
 
 def test_playing_goes_on_by_itself_to_the_end(opened):
-    opened.execute_script("byId('speed').value = 10")
+    opened.run("byId('speed').value = 10")
     press(opened, " ")
     deadline = time.monotonic() + 25
-    while time.monotonic() < deadline and opened.execute_script("return player.timer") is not None:
-        opened.execute_async_script("setTimeout(arguments[0], 50)")
-    assert position(opened) == opened.execute_script("return player.track.steps.length - 1")
+    while time.monotonic() < deadline and opened.run("return player.timer") is not None:
+        opened.wait(50)
+    assert position(opened) == opened.run("return player.track.steps.length - 1")
 
 
 def test_a_click_into_the_picture_goes_there(opened):
     press(opened, "s")
     before = position(opened)
-    opened.execute_script("""
+    opened.run("""
         const hit = player.hits.find((hit) => hit.pos !== player.pos && hit.x > 120);
         const lanes = byId("lanes"), canvas = lanes.getBoundingClientRect();
         const clientX = canvas.x + lanes.clientLeft + hit.x + 2;
@@ -244,25 +233,25 @@ def test_a_click_into_the_picture_goes_there(opened):
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(opened):
-    opened.set_window_size(390, 800)
+    opened.resize(390, 800)
     press(opened, "s")
-    assert opened.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert opened.execute_script("return byId('lanes').clientWidth") > 200
+    assert opened.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert opened.run("return byId('lanes').clientWidth") > 200
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_light_and_dark(browser, file, theme):
     browser.get("about:blank")
     browser.get(f"{file.as_uri()}#theme={theme}")
-    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    paper = browser.run("return getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(255, 255, 255)" if theme == "light" else "rgb(20, 24, 31)")
-    browser.find_element("id", "theme").click()
-    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != paper
+    browser.find("#theme").click()
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") != paper
 
 
 def test_a_program_s_names_are_text(opened):
     assert text(opened, "program") == "chat </script> & <b>friends</b>"
-    assert opened.find_elements("css selector", "h1 b") == []
+    assert opened.find_elements("h1 b") == []
 
 
 def test_ten_thousand_turns_are_played(browser, tmp_path):
