@@ -3,8 +3,8 @@
 Facts
 - Utilisation cannot be sampled from another thread: that one gets the interpreter's lock exactly when the
   loop goes to sleep, and finds it idle each time.
-- Two clock reads and two additions a poll cost 2 % of the processor time of a TCP echo with one message a
-  turn, less than a tenth of a percent with 32.
+- Two clock reads and a few additions cost some 0.4 us a poll, half of it for the clock: a few percent of a
+  TCP echo with one message a turn, little where there are many.
 - A probe that ticks (a timer that looks how late it is) wakes an idle process, and sees nothing while the
   loop is stuck: a stall of 30 seconds is one late tick among thousands.
 
@@ -171,24 +171,23 @@ class Meter:
     def _wrap_poll(self) -> None:
         clock, note, tables = self.loop.time, self.stretches.add, self.loop._watches
         poll = tables.poll
-        polls = events = 0
+        first, events = tables.polls, 0  # the turn counts its polls itself
         idle = 0.0
         asleep = awake = clock()  # when the last poll began, and when it ended
 
         def metered(timeout: float | None) -> list[tuple[int, int]]:
-            nonlocal asleep, awake, idle, polls, events
+            nonlocal asleep, awake, idle, events
             asleep = now = clock()
             if now - awake > 0.001:  # SHORT, but a constant
                 note(now - awake)
             found = poll(timeout)
             awake = now = clock()
             idle += now - asleep
-            polls += 1
             events += len(found)
             return found
 
         def polled() -> tuple[int, int, float, float, float]:
-            return polls, events, idle, asleep, awake
+            return tables.polls - first, events, idle, asleep, awake
 
         def awaken() -> None:
             nonlocal awake

@@ -54,9 +54,8 @@ def record(loop: Any, turns: int = TURNS, *, file: str | None = None, stall: flo
     Args:
         loop: a loop of loopkit's.
         turns: how many are kept.
-        file: where to write: a name that ends in .html, .json or .txt. A second one gets ``-2`` before
-        that, and so
-            on. Default: ``loopkit-PID.html`` in the current directory.
+        file: where to write: a name that ends in .html, .json or .txt; a second file gets ``-2`` before that,
+        and so on. Default: ``loopkit-PID.html`` in the current directory.
         stall: seconds; a callback that takes longer is worth a file.
 
     Raises ValueError for a name that has no form of ours, or whose directory is not there, and for numbers
