@@ -26,6 +26,8 @@ CHILD = HERE / "child"
 # Seconds: for a server to listen, for an answer beyond the window, for a process of ours to live at most.
 START_LIMIT = 15.0
 ANSWER_LIMIT = 30.0
+# Seconds that each of many connections may take to come, on a machine that has other things to do.
+CONNECT_LIMIT = 0.005
 LIFETIME = 120
 WARMUP = 0.1
 # How often a module is imported for one sample: a single import is over too soon to be measured well.
@@ -168,7 +170,8 @@ class Bench:
             self._load = Child("load", ["-m", "loopkit.bench.load", *cpus], pipe_in=True)
         try:
             self._load.send(json.dumps(job))
-            answer = converse(self._load, pid, job["seconds"] + ANSWER_LIMIT, calls)
+            limit = job["seconds"] + ANSWER_LIMIT + job["idle"] * CONNECT_LIMIT
+            answer = converse(self._load, pid, limit, calls)
         except BaseException:
             # Whatever it is still doing must not mix with the next job.
             self._drop_load()
