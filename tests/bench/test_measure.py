@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from loopkit.bench import measure
@@ -17,6 +16,7 @@ from loopkit.bench.measure import Bench, find_program
 from loopkit.bench.processes import Failure
 from loopkit.bench.scenarios import GROUPS, SCENARIOS
 from tests.bench.conftest import ASYNCIO, bad, tiny
+from tests.support.processes import descendants, wait_until_gone
 
 # The load process lives as long as the bench, which outlives one test.
 pytestmark = pytest.mark.leaks("fds", "children", reason="the load process serves all tests of the module")
@@ -157,13 +157,12 @@ def test_ctrl_c_shows_what_there_is_and_leaves_no_process(tmp_path: Path) -> Non
         # Progress tells when a round begins; by the third, two rounds are complete.
         while "round 3" not in process.stderr.readline():
             assert process.poll() is None
-        children = psutil.Process(process.pid).children(recursive=True)
+        children = descendants(process.pid)
         os.kill(process.pid, signal.SIGINT)
         out, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted: yes" in out
     assert "requests/s" in out
     assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(children, timeout=5)
     assert children
-    assert not alive
+    assert not wait_until_gone(children, 5)

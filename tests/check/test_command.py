@@ -11,13 +11,13 @@ import sys
 import textwrap
 from pathlib import Path
 
-import psutil
 import pytest
 
 from loopkit.check.server import Running
 from tests.check.examinations import SERVERS, check
 from tests.cli.commands import LIMIT, SOURCE, environment
 from tests.support.net import free_port
+from tests.support.processes import children, is_running, listens, wait_until_gone
 
 # Whole examinations, on a machine that may have other things to do.
 pytestmark = pytest.mark.timeout(600)
@@ -119,8 +119,7 @@ def test_a_running_server_is_examined_but_not_stopped() -> None:
     port = free_port()
     with subprocess.Popen([sys.executable, str(GOOD), str(port)]) as server:
         try:
-            process = psutil.Process(server.pid)
-            while not process.net_connections(kind="tcp"):
+            while not listens(server.pid):
                 assert server.poll() is None
             done = check(*FEW, "--json", f"localhost:{port}")
             assert server.poll() is None
@@ -275,13 +274,9 @@ def test_nothing_that_a_program_has_started_is_left_behind(tmp_path: Path) -> No
         good.main(good.Server)
     """
     check(*FEW, program(tmp_path, code))
-    children = [int(line) for line in (tmp_path / "children").read_text().split()]
-    assert len(children) >= 2
-    for pid in children:
-        try:
-            psutil.Process(pid).wait(LIMIT)
-        except psutil.NoSuchProcess:
-            pass
+    left = [int(line) for line in (tmp_path / "children").read_text().split()]
+    assert len(left) >= 2
+    assert not wait_until_gone(left, LIMIT)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGINT, 130)])
@@ -289,9 +284,8 @@ def test_whoever_stops_the_check_stops_the_server(number: int, code: int, tmp_pa
     server = program(tmp_path, "import good\ngood.Client.answer = lambda *_: b''\ngood.main(good.Server)")
     command = [sys.executable, "-u", "-m", "loopkit", "check", "--timeout", str(LIMIT), server]
     with subprocess.Popen(command, cwd=SOURCE, env=environment(), stderr=subprocess.PIPE) as checking:
-        process = psutil.Process(checking.pid)
         try:
-            while not (children := process.children()) or not children[0].net_connections(kind="tcp"):
+            while not any(map(listens, servers := children(checking.pid))):
                 assert checking.poll() is None
             checking.send_signal(number)
             _, errors = checking.communicate(timeout=LIMIT)
@@ -299,7 +293,7 @@ def test_whoever_stops_the_check_stops_the_server(number: int, code: int, tmp_pa
             checking.kill()
     assert checking.returncode == code
     assert errors == b"loopkit check: stopped; the program has been ended too\n"
-    assert not any(child.is_running() for child in children)
+    assert not any(map(is_running, servers))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import psutil
 import pytest
+
+from tests.support.processes import descendants, wait_until_gone
 
 from . import cli, exclusions, parent, report, targets
 from .modules import MODULES
@@ -130,11 +131,11 @@ def test_ctrl_c_ends_the_workers() -> None:
     ) as process:
         assert process.stderr is not None
         assert b"test_context" in process.stderr.readline()
-        workers = psutil.Process(process.pid).children(recursive=True)
+        workers = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
     assert workers
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert not wait_until_gone(workers, 10)
 
 
 def test_writing_the_page_keeps_the_sections_of_other_versions(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import ssl
 import sys
 
 import pytest
-import trustme
 
 from tests.support.net import blocking, fill, read_all, read_exactly, reset, tcp_pair, unix_pair
 from tests.support.protocols import Recorder
+from tests.support.tls import authority
 
 pytestmark = pytest.mark.uvloop_differs(reason="implements neither", run=False)
 
@@ -210,11 +210,10 @@ async def test_a_peer_that_goes_away_while_copying(connection):
 @pytest.fixture(scope="module")
 def contexts():
     """(server's, client's) TLS context."""
-    authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server)
+    authority().issue_cert("localhost").configure_cert(server)
     client = ssl.create_default_context()
-    authority.configure_trust(client)
+    authority().configure_trust(client)
     return server, client
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-import psutil
+from tests.support.processes import children
 
 # Seconds that a thread which was told to end may take to do so. Nobody waits this long unless it leaks.
 GRACE = 5.0
@@ -32,7 +32,7 @@ def child_processes() -> set[int]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return set()  # one system call instead of a walk through /proc, for nearly every test
-    return {child.pid for child in psutil.Process().children()}
+    return children(os.getpid())
 
 
 @dataclass

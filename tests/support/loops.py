@@ -5,13 +5,16 @@ import contextlib
 import os
 from collections.abc import Callable
 
-import uvloop
+try:
+    import uvloop
+except ImportError:  # on PyPy, and on a Python that is too new
+    uvloop = None
+else:
+    # libuv opens its process-wide signal pipe with the first loop and keeps it: not a leak of the first test.
+    uvloop.new_event_loop().close()
 
 import loopkit
 from loopkit.testing import SimLoop, outside
-
-# libuv opens its process-wide signal pipe with the first loop and keeps it: not a leak of the first test.
-uvloop.new_event_loop().close()
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -21,10 +24,9 @@ OURS: dict[str, LoopFactory] = {
     "select": loopkit.SelectLoop,
     "busy": loopkit.BusyLoop,
 }
-THEIRS: dict[str, LoopFactory] = {
-    "asyncio": asyncio.SelectorEventLoop,
-    "uvloop": uvloop.new_event_loop,
-}
+THEIRS: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop}
+if uvloop is not None:
+    THEIRS["uvloop"] = uvloop.new_event_loop
 
 
 class Ambient(SimLoop):

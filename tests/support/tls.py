@@ -8,7 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import trustme
+try:
+    import trustme
+except ImportError:
+    from tests.support import certificates as trustme
 
 from tests.support.net import connect, serving
 

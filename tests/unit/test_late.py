@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import trustme
 
 import loopkit
 from loopkit import descriptors
 from loopkit.late import late
 from tests.apps.running import PROGRAMS, ROOT, output_of, proof, running
+from tests.support.tls import authority
 
 ROOMS = (
     "loopkit.tls",
@@ -51,10 +51,9 @@ def test_importing_loopkit_enters_none_of_those_rooms():
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    authority = trustme.CA()
-    leaf = authority.issue_cert("127.0.0.1")
+    leaf = authority().issue_cert("127.0.0.1")
     files = [folder / "authority.pem", folder / "chain.pem", folder / "key.pem"]
-    authority.cert_pem.write_to_path(files[0])
+    authority().cert_pem.write_to_path(files[0])
     leaf.cert_chain_pems[0].write_to_path(files[1])
     leaf.private_key_pem.write_to_path(files[2])
     return files
