@@ -16,6 +16,7 @@ import inspect
 import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,8 @@ def _frozen() -> None:
     # Every test ends with a full collection. What older files have left need not be walked each time: that
     # was half of the time that the unit tests took.
     gc.collect()
-    gc.freeze()
+    if sys.implementation.name == "cpython":
+        gc.freeze()
 
 
 # --- which loops --------------------------------------------------------------------------------------------
