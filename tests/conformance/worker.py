@@ -12,6 +12,7 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -115,6 +116,8 @@ def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 def main() -> None:
     """Run what standard input asks for."""
     orders = json.load(sys.stdin)
+    # A shell that starts us in the background has SIGINT ignored, and exec() hands that down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.dump_traceback_later(STARTUP_SECONDS, exit=True)
     target = targets.load(orders["loop"])
     witness = inject.Witness(target)
