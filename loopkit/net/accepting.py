@@ -22,6 +22,10 @@ from typing import Any
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
+def _always(timeout: int) -> bool:
+    return True  # where there is no poll: the next `accept` finds out
+
+
 class Acceptor:
     """Takes connections from the listening socket `listener`."""
 
@@ -30,9 +34,11 @@ class Acceptor:
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self._kind = int(listener.family), int(listener.type), listener.proto
-        queue = select.poll()
-        queue.register(listener, POLLIN)
-        self._poll = queue.poll
+        self._poll: Any = _always
+        if hasattr(select, "poll"):
+            queue = select.poll()
+            queue.register(listener, POLLIN)
+            self._poll = queue.poll
 
     def accept(self) -> tuple[socket.socket, Any]:
         """A non-blocking socket, and the peer's address. Raises what ``socket.accept`` raises."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: (family, type, proto, canonname, sockaddr), as `socket.getaddrinfo` returns them.
 AddrInfo = tuple[int, int, int, str, Any]
 
+#: Unix sockets; None on a platform that has none.
+AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
+
 PROTO = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 
 
@@ -32,6 +35,13 @@ async def ensure_resolved(
     if literal is not None:
         return [literal]
     return await loop.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
+
+
+def unix_socket() -> socket.socket:
+    """A new Unix stream socket. Raises OSError where there are none."""
+    if AF_UNIX is None:
+        raise OSError("this platform has no Unix sockets; use TCP on 127.0.0.1")
+    return socket.socket(AF_UNIX, socket.SOCK_STREAM)
 
 
 def numeric(

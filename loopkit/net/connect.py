@@ -129,7 +129,7 @@ async def create_unix_connection(
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = addresses.unix_socket()
         try:
             sock.setblocking(False)
             await loop.sock_connect(sock, os.fspath(path))
@@ -263,7 +263,7 @@ def check_plain(sock: socket.socket) -> None:
 
 def check_unix_stream(sock: socket.socket) -> None:
     """Raise ValueError unless *sock* is a Unix stream socket."""
-    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+    if sock.family != addresses.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
 
 

@@ -122,7 +122,7 @@ async def _candidates(
         if family == 0:
             raise ValueError("unexpected address family")
         return [(family, proto, None, None)]
-    if family == socket.AF_UNIX:
+    if family == addresses.AF_UNIX:
         for path in (local_addr, remote_addr):
             if path is not None and not isinstance(path, str):
                 raise TypeError("string is expected")

@@ -129,7 +129,7 @@ def _reason(exc: OSError) -> str:
 
 
 def bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = addresses.unix_socket()
     try:
         remove_stale(path)
         if mode is None or not is_file(path):

@@ -23,14 +23,18 @@ import sys
 from asyncio import constants
 from functools import partial
 from os import SEEK_SET, fstat, lseek
-
-# Not from ``os``, whose functions tools replace to catch blocking calls: maybe before this file is loaded.
-from posix import sendfile as os_sendfile
 from typing import TYPE_CHECKING, Any
 
 from ..descriptors import ensure_no_transport
 from .guests import stop_writing, wait_to_write
 from .sockets import AGAIN, check
+
+try:
+    # Not from ``os``, whose functions tools replace to catch blocking calls, maybe before this file is
+    # loaded.
+    from posix import sendfile as os_sendfile
+except ImportError:
+    os_sendfile = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +173,8 @@ class _Transfer:
     __slots__ = ("_count", "_file", "_fileno", "_offset", "_sent", "_size", "_sock")
 
     def __init__(self, sock: socket.socket, file: Any, offset: int, count: int | None) -> None:
+        if os_sendfile is None:
+            raise asyncio.SendfileNotAvailableError("os.sendfile() is not available")
         try:
             self._fileno: int = file.fileno()
             status = fstat(self._fileno)

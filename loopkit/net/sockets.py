@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..descriptors import ensure_no_transport
-from .addresses import ensure_resolved
+from .addresses import AF_UNIX, ensure_resolved
 from .guests import Guest, stop_writing, wait_to_write
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
             sock.connect(address)
             return
         except AGAIN as exc:
-            if sock.family != socket.AF_UNIX or exc.errno != errno.EAGAIN:
+            if sock.family != AF_UNIX or exc.errno != errno.EAGAIN:
                 break  # on its way
         # unix(7): the listener's queue is full, nothing is on its way, nobody will tell when there is room.
         await asyncio.sleep(pause)

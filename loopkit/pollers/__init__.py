@@ -61,9 +61,11 @@ if hasattr(kernel, "epoll"):
 
     __all__ += ["EpollPoller"]
     POLLERS["epoll"] = EpollPoller
-POLLERS["poll"] = PollPoller
+if hasattr(kernel, "poll"):
+    POLLERS["poll"] = PollPoller
 POLLERS["select"] = SelectPoller
-POLLERS["busy"] = BusyPoller
+if hasattr(kernel, "poll"):
+    POLLERS["busy"] = BusyPoller
 
 
 def best() -> str:

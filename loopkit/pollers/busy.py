@@ -21,12 +21,19 @@ it.
 from __future__ import annotations
 
 import select
-
-# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import sched_yield
+import time
 from typing import TYPE_CHECKING
 
 from .files import Files
+
+# Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
+try:
+    from os import sched_yield
+except ImportError:  # not every Unix has it
+
+    def sched_yield() -> None:
+        time.sleep(0)
+
 
 if TYPE_CHECKING:
     from collections.abc import Container
