@@ -193,6 +193,7 @@ def test_an_alarm_that_somebody_else_has_set_is_left_alone(tmp_path):
             second.arm()
             if second.given_up:
                 break
+            second.close()
             faulthandler.dump_traceback_later(100)
         print(second.given_up, second.armed_at)
         faulthandler.cancel_dump_traceback_later()
