@@ -73,7 +73,7 @@ def set_debug(loop: Loop, enabled: bool) -> None:
 def mind_observers(loop: Loop) -> None:
     """Debug mode was switched, or who observes the turns has changed: go on with the right kind of turn."""
     observed = loop._instruments is not None and bool(loop._instruments.observers)
-    loop._guarded = bool(loop._debug) or observed or loop._closed
+    loop._guarded = bool(loop._debug) or observed or loop._closed or loop._own_call_at
     if loop.is_running():
         loop._leave = True
 

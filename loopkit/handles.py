@@ -1,7 +1,7 @@
 """Handles: one scheduled call each. HOT: `call_soon` makes one for every callback and every step of a task.
 
-Rule: a handle knows nothing of the queue, the heap or the descriptor it hangs on; `_callback is None` means
-cancelled, and whoever runs handles looks at that alone.
+Rule: a handle knows nothing of the queue, the heap or the descriptor it hangs on; `_args is None` means
+cancelled, and whoever runs handles looks at that alone. (`call_soon(None)` is a mistake that is reported.)
 
 They are real `asyncio.Handle` objects, since programs and tools check for that. The stdlib's constructor
 fills eight slots; a plain callback needs four. The others are constants of the class here, which hide the
@@ -50,7 +50,7 @@ class Handle(asyncio.Handle):
 
     @property
     def _cancelled(self) -> bool:  # type: ignore[override]
-        return self._callback is None
+        return self._args is None
 
     def get_context(self) -> Context:
         """The context the callback runs in (`asyncio.Handle` has this from Python 3.12)."""
@@ -58,7 +58,7 @@ class Handle(asyncio.Handle):
 
     def cancelled(self) -> bool:
         """True if the call was cancelled."""
-        return self._callback is None
+        return self._args is None
 
     def cancel(self) -> None:
         """Cancel the call. Idempotent; without effect once the callback has run."""
@@ -80,7 +80,7 @@ class TimerHandle(Handle, asyncio.TimerHandle):
 
     def cancel(self) -> None:
         """Cancel the call. Idempotent."""
-        if self._callback is not None:
+        if self._args is not None:
             self._callback = None
             self._args = None
             self._loop._timer_handle_cancelled(self)

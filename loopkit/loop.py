@@ -91,6 +91,10 @@ class Loop(asyncio.AbstractEventLoop):
     #: Whether any loop of ours was made in this process: the command line remarks at exit that none was.
     _made = False
 
+    #: A subclass has a call_at of its own: call_later goes through it, as asyncio's does.
+    _own_call_at = False
+    _own_clock = False
+
     # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them
     # (3.14+).
     __slots__ = (
@@ -103,7 +107,7 @@ class Loop(asyncio.AbstractEventLoop):
         "_exception_handler",
         "_executor_shutdown_called",
         "_gathering",  # the transport whose protocol is being called: it sends what it holds by itself
-        "_guarded",  # debug mode or closed: scheduling has something to check
+        "_guarded",  # debug mode, closed, or a call_at of its own: scheduling has something to check
         "_idle",  # no callback is running: the loop sleeps, or does not run
         "_instruments",  # what watches the loop at work, once somebody asked (diagnostics/instruments.py)
         "_last_ready",  # the last handle of the round in which timers are due
@@ -161,6 +165,11 @@ class Loop(asyncio.AbstractEventLoop):
             from .diagnostics import instruments
 
             instruments.equip(self)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._own_call_at = cls.call_at is not Loop.call_at
+        cls._own_clock = cls.time is not Loop.time
 
     def __repr__(self) -> str:
         return (
@@ -230,7 +239,8 @@ class Loop(asyncio.AbstractEventLoop):
             # -- poll: for no longer than until the next timer; skipped while a chain of callbacks is short
             skip = False
             if ready and unpolled < ROUNDS and tables.newest != polls and not self._leave:
-                now = self.time()
+                # Without timers the loop's clock is the monotonic one, frozen or not: no frame for it.
+                now = self.time() if heap or self._own_clock else time.monotonic()
                 if not unpolled:
                     enough = now + ROUNDS_SECONDS
                 skip = now < enough and not (heap and heap[0][0] <= now)
@@ -261,17 +271,16 @@ class Loop(asyncio.AbstractEventLoop):
                     self._last_ready = last
                 while True:
                     handle = ready.popleft()
-                    callback = handle._callback
-                    if callback is not None:  # else: cancelled
-                        args = handle._args
+                    args = handle._args
+                    if args is not None:  # else: cancelled
                         try:
                             # fast: `run(f, *args)` costs four times `run(f, x)`; see performance.md#star-args
                             if not args:
-                                handle._context.run(callback)
+                                handle._context.run(handle._callback)
                             elif len(args) == 1:
-                                handle._context.run(callback, args[0])
+                                handle._context.run(handle._callback, args[0])
                             else:
-                                handle._context.run(callback, *args)
+                                handle._context.run(handle._callback, *args)
                         except (SystemExit, KeyboardInterrupt):
                             raise
                         except BaseException as exc:
@@ -284,7 +293,7 @@ class Loop(asyncio.AbstractEventLoop):
                     if handle is last:
                         break
                 # Nothing is kept alive by a loop that sleeps, or has other things to do.
-                handle = last = callback = args = None
+                handle = last = args = None
             if skip and self._leave:
                 events = tables.poll(0)  # the last turn: what it skipped must not wait for the next run
 
@@ -332,21 +341,21 @@ class Loop(asyncio.AbstractEventLoop):
             if due:
                 while due:
                     timer = due.popleft()
-                    callback = timer._callback
-                    if callback is None:
+                    args = timer._args
+                    if args is None:
                         continue  # cancelled by an earlier one of this turn
                     try:
-                        if timer._args:
-                            timer._context.run(callback, *timer._args)
+                        if args:
+                            timer._context.run(timer._callback, *args)
                         else:
-                            timer._context.run(callback)
+                            timer._context.run(timer._callback)
                     except (SystemExit, KeyboardInterrupt):
                         raise
                     except BaseException as exc:
                         errors.callback_failed(self, timer, exc)
                     if unsent:
                         self._flush()
-                timer = callback = self._last_ready = None
+                timer = args = self._last_ready = None
             if self._leave:
                 return
 
@@ -457,8 +466,9 @@ class Loop(asyncio.AbstractEventLoop):
 
     # -- scheduling ------------------------------------------------------------------------------------------
 
-    #: Seconds of the monotonic clock, as a float. A C function: no Python frame.
-    time = staticmethod(time.monotonic)
+    def time(self) -> float:
+        """Seconds of the monotonic clock. Whoever replaces that, here or in the `time` module, is heard."""
+        return time.monotonic()
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
@@ -506,6 +516,8 @@ class Loop(asyncio.AbstractEventLoop):
             raise TypeError("delay must not be None")
         when = self.time() + delay
         if self._guarded:
+            if self._own_call_at:
+                return self.call_at(when, callback, *args, context=context)
             handle = debug.guarded_timer(self, when, callback, args, context)
         else:
             # fast: as in call_soon; see performance.md#lean-handles

@@ -31,8 +31,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
+
+#: An `asyncio.TimerHandle`; what typeshed says of it leaves out its slots.
+Timer = Any
 
 #: epoll_wait takes milliseconds in an int; a loop that wakes once a day for nothing harms nobody.
 LONGEST_POLL = 24 * 3600.0
@@ -50,7 +52,7 @@ HANDLE = itemgetter(2)
 class Nobody:
     """Stands for a cancelled timer."""
 
-    _callback = None
+    _callback = _args = None
     _when = float("nan")  # neither before the horizon nor after it
 
     def cancelled(self) -> bool:
@@ -65,9 +67,9 @@ class TimerHeap:
 
     def __init__(self) -> None:
         #: (when, seq, handle); the loop pushes, and reads the top, itself.
-        self.heap: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self.heap: list[tuple[float, int, Timer]] = []
         #: Handles taken from the heap because they are due, oldest first; some may be cancelled.
-        self.due: deque[asyncio.TimerHandle] = deque()
+        self.due: deque[Timer] = deque()
         #: The number of the youngest entry.
         self.seq = 0
         #: What was due before this is not in the heap, but for what has been pushed since.
@@ -75,13 +77,13 @@ class TimerHeap:
         #: How many entries from the horizon on are marked as cancelled.
         self.cancelled = 0
 
-    def note_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def note_cancelled(self, handle: Timer) -> None:
         """*handle* was cancelled: it may be in the heap."""
-        if handle._when >= self.horizon:  # type: ignore[attr-defined]
+        if handle._when >= self.horizon:
             self.cancelled += 1
         if self.cancelled > FEW and self.cancelled * 2 > len(self.heap):
             seq = self.seq
-            kept = [entry for entry in self.heap if entry[2]._callback is not None]  # type: ignore[attr-defined]
+            kept = [entry for entry in self.heap if entry[2]._args is not None]
             heapify(kept)
             if seq == self.seq:  # else: a signal handler has set a timer meanwhile
                 self.heap[:] = kept  # in place: the turn holds on to this list
@@ -97,10 +99,10 @@ class TimerHeap:
         heap = self.heap
         while heap:
             when, _, handle = heap[0]
-            if handle._callback is not None:  # type: ignore[attr-defined]
+            if handle._args is not None:
                 return when
             heappop(heap)
-            if handle._when >= self.horizon:  # type: ignore[attr-defined]
+            if handle._when >= self.horizon:
                 self.cancelled -= 1
         return None
 
@@ -117,7 +119,7 @@ class TimerHeap:
             due.extend(front_of(heap, bisect_left(heap, last) + 1))
         if self.cancelled:
             for handle in due:
-                if handle._callback is None and handle._when >= self.horizon:  # type: ignore[attr-defined]
+                if handle._args is None and handle._when >= self.horizon:
                     self.cancelled -= 1
         self.horizon = end
 
@@ -127,7 +129,7 @@ class TimerHeap:
         self.cancelled = 0
 
 
-def front_of(heap: list[tuple[float, int, asyncio.TimerHandle]], count: int) -> Iterator[asyncio.TimerHandle]:
+def front_of(heap: list[tuple[float, int, Timer]], count: int) -> Iterator[Timer]:
     """The handles of the first *count* entries, which are gone from the list when all have been taken."""
     deletion = map(heap.__delitem__, (slice(count),))  # gives None, which is no handle
     return chain(map(HANDLE, heap[:count]), filter(None, deletion))

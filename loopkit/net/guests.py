@@ -39,7 +39,7 @@ def nobody() -> None:
 class Guest:
     """Among the fd table's readers while somebody waits; there is then one future, of whoever came last."""
 
-    __slots__ = ("_context", "_fd", "_future", "_tables", "_visits", "crowd", "sock")
+    __slots__ = ("_context", "_fd", "_future", "_tables", "_visits", "sock", "tail")
 
     # What the turn looks at, as in a handle.
     _args = ()
@@ -49,9 +49,9 @@ class Guest:
             self.sock: Callable[[], object] = weakref.ref(sock)
         except TypeError:  # the C class beneath socket.socket, say
             self.sock = nobody
-        #: The last receive got less than it asked for, and so many calls were ready then: while there are no
-        #: more, the socket need not be tried before it is waited for. Else -1.
-        self.crowd = -1
+        #: Not None: the last receive got less than it asked for, and what stood at the end of the ready queue
+        #: then (`net/sockets.py`). Weakly: a handle that has run holds what it has called.
+        self.tail: Callable[[], asyncio.Handle | None] | None = None
         self._visits = 0
         self._future: asyncio.Future[None] | None = None
         self._tables = tables

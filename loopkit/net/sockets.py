@@ -9,8 +9,11 @@ A reader stays armed in the poller when its operation is done (`net/guests.py`).
 less than it asked for, the queue was empty a moment ago: the next one waits at once, instead of asking the
 kernel and catching its BlockingIOError, which costs as much as receiving does. Should data have come
 meanwhile, the poll says so immediately; but what is ready runs before the poll is heard, and may be a
-`timeout(0)` that ends the waiting. So it only waits at once if nothing has been scheduled since
-(`Guest.crowd`). A writer is disarmed: a socket is writable nearly always.
+`timeout(0)` that ends the waiting. So it only waits at once if nothing has been scheduled since: if the end
+of the ready queue is what it was (`Guest.tail`). A writer is disarmed: a socket is writable nearly always.
+
+Buffers may be of any kind: what is counted are bytes, not items, and a buffer is examined before anything is
+sent or received. (asyncio compares bytes with items, and sends the half of an ``array("H")``.)
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +46,18 @@ AGAIN = (BlockingIOError, InterruptedError)
 KNOCK = (0.001, 0.1)
 
 
+#: The tail of an empty queue: a reference to something that is gone is None, without a frame.
+EMPTY: weakref.ref[Any] = weakref.ref(set())
+
+
 async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
     """Receive at most *nbytes* bytes; ``b""`` at the end of the stream. Raises what ``sock.recv`` raises."""
     entry = loop._watches.entries.get(sock.fileno())
     if entry is None or (guest := entry.guest) is None or guest.sock() is not sock or loop._debug:
         guest = welcome(loop, sock)
     # fast: no failing recv on a socket that was found empty; see performance.md#drained-sockets
-    must_wait = nbytes and len(loop._ready) <= guest.crowd
+    tail, ready = guest.tail, loop._ready
+    must_wait = tail is not None and tail() is (ready[-1] if ready else None) and nbytes > 0
     while True:
         if must_wait:
             future = guest.expect(loop)
@@ -61,7 +70,10 @@ async def sock_recv(loop: Loop, sock: socket.socket, nbytes: int) -> bytes:
         except AGAIN:
             must_wait = True
         else:
-            guest.crowd = len(loop._ready) if 0 < len(data) < nbytes else -1
+            if 0 < len(data) < nbytes:
+                guest.tail = weakref.ref(ready[-1]) if ready else EMPTY
+            else:
+                guest.tail = None
             return data
 
 
@@ -71,7 +83,8 @@ async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
     if entry is None or (guest := entry.guest) is None or guest.sock() is not sock or loop._debug:
         guest = welcome(loop, sock)
     # fast: as in sock_recv; see performance.md#drained-sockets
-    must_wait = len(buf) and len(loop._ready) <= guest.crowd
+    tail, ready = guest.tail, loop._ready
+    must_wait = tail is not None and tail() is (ready[-1] if ready else None) and memoryview(buf).nbytes > 0
     while True:
         if must_wait:
             future = guest.expect(loop)
@@ -84,7 +97,10 @@ async def sock_recv_into(loop: Loop, sock: socket.socket, buf: Any) -> int:
         except AGAIN:
             must_wait = True
         else:
-            guest.crowd = len(loop._ready) if 0 < count < len(buf) else -1
+            if 0 < count < memoryview(buf).nbytes:
+                guest.tail = weakref.ref(ready[-1]) if ready else EMPTY
+            else:
+                guest.tail = None
             return count
 
 
@@ -109,7 +125,7 @@ async def sock_recvfrom_into(loop: Loop, sock: socket.socket, buf: Any, nbytes: 
     """
     if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
-    nbytes = nbytes or len(buf)
+    nbytes = nbytes or memoryview(buf).nbytes
     while True:
         try:
             return sock.recvfrom_into(buf, nbytes)
@@ -121,13 +137,15 @@ async def sock_sendall(loop: Loop, sock: socket.socket, data: Any) -> None:
     """Send all of *data*. Raises what ``sock.send`` raises; how much was sent is then unknown."""
     if loop._debug or isinstance(sock, TLS_SOCKET):
         check(loop, sock)
+    if type(data) is not bytes:
+        data = bytes_of(data)
     try:
         sent = sock.send(data)
     except AGAIN:
         sent = 0
     if sent == len(data):
         return
-    rest = memoryview(data).cast("B")[sent:]
+    rest = memoryview(data)[sent:]
     while rest:
         await writable(loop, sock)
         try:
@@ -150,7 +168,8 @@ async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
     """Accept a connection: (a non-blocking socket, the peer's address). Raises as ``sock.accept`` does."""
     guest = welcome(loop, sock)
-    must_wait = len(loop._ready) <= guest.crowd
+    tail, ready = guest.tail, loop._ready
+    must_wait = tail is not None and tail() is (ready[-1] if ready else None)
     while True:
         if must_wait:
             await readable(loop, sock)
@@ -159,7 +178,8 @@ async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, A
         except AGAIN:
             must_wait = True
         else:
-            guest.crowd = len(loop._ready)  # very likely; and to find nobody costs as much as to accept
+            # Very likely there is nobody else; and to find out costs as much as to accept.
+            guest.tail = weakref.ref(ready[-1]) if ready else EMPTY
             conn.setblocking(False)
             return conn, address
 
@@ -188,6 +208,12 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, f"Connect call failed {address}")
+
+
+def bytes_of(data: Any) -> memoryview:
+    """*data*, which has a buffer of any kind, as bytes. Raises TypeError if it has none, or one with gaps."""
+    view = memoryview(data)
+    return view.cast("B") if view.nbytes else memoryview(b"")  # one of no items may have no shape to cast
 
 
 def check(loop: Loop, sock: socket.socket) -> None:

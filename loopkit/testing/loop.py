@@ -63,7 +63,7 @@ class SimLoop(Loop):
     def __init__(self, world: World | None = None) -> None:
         self.world = world or World()
         clock = self.world.clock
-        self.time = clock.ticking if self.world.explores else clock.time
+        self.time = clock.ticking if self.world.explores else clock.time  # type: ignore[method-assign]
         # The registry has it for a moment only: nobody can choose it by name.
         POLLERS["sim"] = SimPoller
         try:

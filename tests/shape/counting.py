@@ -56,11 +56,11 @@ class CountingLoop(loopkit.Loop):
             super().__init__()
         finally:
             del POLLERS["counting"]
-        self._now = loopkit.Loop.time()
+        self._now = super().time()
         self._watches.audit_at = 1 << 60  # once in 256 polls, at least: it would come into one count in ten
 
-    def time(self) -> float:  # type: ignore[override]
-        return self._now if self.frozen else loopkit.Loop.time()
+    def time(self) -> float:
+        return self._now if self.frozen else super().time()
 
 
 class Meter:

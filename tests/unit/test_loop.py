@@ -63,8 +63,10 @@ def test_call_soon_is_one_frame(loop):
     assert frames == ["call_soon"]
 
 
-@pytest.mark.parametrize("method", ["call_later", "call_at"])
-def test_setting_a_timer_is_one_frame(loop, method):
+@pytest.mark.parametrize(
+    ("method", "entered"), [("call_later", ["call_later", "time"]), ("call_at", ["call_at"])]
+)
+def test_setting_a_timer_is_one_frame_and_the_clocks(loop, method, entered):
     loop.set_debug(False)
     frames = []
     sys.setprofile(lambda frame, event, arg: frames.append(frame.f_code.co_name) if event == "call" else None)
@@ -72,7 +74,7 @@ def test_setting_a_timer_is_one_frame(loop, method):
         getattr(loop, method)(1000, int)
     finally:
         sys.setprofile(None)
-    assert frames == [method]
+    assert frames == entered
 
 
 def test_a_turn_goes_on_with_what_it_made_ready_but_not_for_ever():

@@ -26,19 +26,19 @@ class Handle:
 
     def __init__(self, heap, name):
         self.heap, self.name = heap, name
-        self._callback = print
+        self._args = ()
         self._when = None
 
     def cancel(self):
-        if self._callback is not None:
-            self._callback = None
+        if self._args is not None:
+            self._args = None
             self.heap.note_cancelled(self)
 
 
 def collected(heap, end):
     """What is due before *end*, oldest first, without what is cancelled; the heap hands it over."""
     heap.collect(end)
-    due = [handle for handle in heap.due if handle._callback is not None]
+    due = [handle for handle in heap.due if handle._args is not None]
     heap.due.clear()
     return due
 
@@ -97,12 +97,12 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self):
-        alive = [handle for handle in handles_of(self.heap) if handle._callback is not None]
+        alive = [handle for handle in handles_of(self.heap) if handle._args is not None]
         assert sorted(handle.name for handle in alive) == sorted(age for _, age, _ in self.model)
 
     @invariant()
     def what_is_cancelled_and_not_due_is_counted(self):
-        dead = [handle for handle in handles_of(self.heap) if handle._callback is None]
+        dead = [handle for handle in handles_of(self.heap) if handle._args is None]
         assert sum(handle._when >= self.heap.horizon for handle in dead) == self.heap.cancelled
 
 

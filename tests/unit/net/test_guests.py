@@ -3,6 +3,7 @@
 import _socket
 import asyncio
 import socket
+import weakref
 from select import POLLIN
 
 import pytest
@@ -119,7 +120,7 @@ def test_the_same_number_of_another_socket_object_is_asked_about(loop, told):
 
 def test_the_next_of_a_number_is_not_believed_to_be_empty(loop):
     ours, theirs = nonblocking_pair()
-    assert visit(loop, ours, theirs).crowd >= 0
+    assert visit(loop, ours, theirs).tail is not None
     ours.close()
     again, peer = nonblocking_pair()
     with theirs, again, peer:
@@ -239,3 +240,26 @@ def test_who_waits_is_woken_once(loop):
         guest.part(future)
         guest._callback()
         assert not is_read(loop._watches, ours.fileno())
+
+
+async def test_what_is_remembered_of_the_queue_keeps_nothing_alive():
+    """A handle that has run refers to what it called: a task, and all that this holds."""
+    loop = asyncio.get_running_loop()
+
+    class Thing:
+        def call(self):
+            pass
+
+    with unix_pair() as (ours, theirs):
+        theirs.send(b"x")
+        thing = Thing()
+        gone = weakref.ref(thing)
+        loop.call_soon(thing.call)
+        assert await loop.sock_recv(ours, 10) == b"x"  # and less than it asked for, with a call in the queue
+        assert loop._watches.entries[ours.fileno()].guest.tail() is not None
+        del thing
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert gone() is None
+        theirs.send(b"y")
+        assert await loop.sock_recv(ours, 10) == b"y"

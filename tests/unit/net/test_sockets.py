@@ -81,9 +81,9 @@ async def test_a_full_receive_is_followed_by_a_try_and_a_short_one_by_a_wait():
     with unix_pair() as (ours, theirs):
         theirs.send(b"abcdef")
         assert await loop.sock_recv(ours, 4) == b"abcd"
-        assert loop._watches.entries[ours.fileno()].guest.crowd == -1
+        assert loop._watches.entries[ours.fileno()].guest.tail is None
         assert await loop.sock_recv(ours, 4) == b"ef"
-        assert loop._watches.entries[ours.fileno()].guest.crowd >= 0
+        assert loop._watches.entries[ours.fileno()].guest.tail is not None
         loop.call_soon(theirs.send, b"gh")
         assert await loop.sock_recv(ours, 4) == b"gh"
 
