@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import traceback
 from asyncio.format_helpers import _format_callback_source as format_callback
 from asyncio.log import logger
@@ -18,6 +19,10 @@ from .handles import handle_of
 
 if TYPE_CHECKING:
     from .loop import Loop
+
+#: From 3.12 a report about the very handle that is running fails: its context is entered already. (Until
+#: then asyncio called the handler in whatever context was there.)
+FAILS_INSIDE = sys.version_info >= (3, 12)
 
 ExceptionHandler = Callable[["asyncio.AbstractEventLoop", dict[str, Any]], object]
 
@@ -92,7 +97,7 @@ def call_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
         culprit = context.get("task") or context.get("future") or context.get("handle")
         get_context = getattr(culprit, "get_context", None)
         where = get_context() if get_context is not None else None
-        if where is not None and hasattr(where, "run"):
+        if where is not None and hasattr(where, "run") and (FAILS_INSIDE or _can_be_entered(where)):
             where.run(handler, loop, context)
         else:
             handler(loop, context)
@@ -111,6 +116,14 @@ def call_exception_handler(loop: Loop, context: dict[str, Any]) -> None:
                 "in custom exception handler",
                 exc_info=True,
             )
+
+
+def _can_be_entered(context: Any) -> bool:
+    try:
+        context.run(int)
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_callback(callback: object, method: str) -> None:

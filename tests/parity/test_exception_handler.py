@@ -258,3 +258,21 @@ def test_a_pending_task_that_is_destroyed_is_reported(new_loop, reports):
     loop.run_until_complete(main())
     gc.collect()
     assert reports.messages == ["Task was destroyed but it is pending!"]
+
+
+@pytest.mark.uvloop_differs(
+    reason="its handles have no context of their own", when=sys.version_info >= (3, 12)
+)
+def test_a_report_about_the_running_handle(new_loop, reports, asyncio_log):
+    """From 3.12 asyncio wants to run the handler in the handle's context, in which it is already."""
+    loop = new_loop()
+    loop.set_exception_handler(reports)
+
+    def callback():
+        loop.call_exception_handler({"message": "heard", "handle": handle})
+
+    handle = loop.call_soon(callback)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert reports.messages == ([] if sys.version_info >= (3, 12) else ["heard"])
+    assert len(asyncio_log) == (1 if sys.version_info >= (3, 12) else 0)
