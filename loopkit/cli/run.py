@@ -74,7 +74,8 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
     import loopkit
 
     loopkit.install()
-    atexit.register(_remark, os.getpid())
+    pid = os.getpid()
+    atexit.register(_remark, pid)
     module = fresh_main()
     try:
         code = load(module, *arguments)
@@ -86,6 +87,9 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
     except (SystemExit, UsageError):
         raise
     except BaseException:
+        # Now: what code is run on the way out makes the interpreter forget that it is to die of an interrupt.
+        atexit.unregister(_remark)
+        _remark(pid)
         _cut_traceback()
         raise
     return 0

@@ -1,5 +1,6 @@
 """Does examples/many_processes.py serve one port with several processes, and end them all?"""
 
+import os
 import signal
 import socket
 import subprocess
@@ -8,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+
+from tests.support.processes import is_running
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "many_processes.py"
 LOOPS = ["", "loopkit:Loop"]
@@ -46,13 +48,13 @@ def test_both_processes_answer_and_both_end(loop: str, number: signal.Signals) -
         _, errors = program.communicate(timeout=20)
         assert program.returncode == 0
         assert errors == ""
-        assert not any(map(psutil.pid_exists, processes))
+        assert not any(map(is_running, processes))
 
 
 def test_if_one_dies_the_others_are_stopped_and_the_exit_code_says_so() -> None:
     with serving("loopkit:Loop") as (program, _, processes):
-        psutil.Process(processes.pop()).kill()
+        os.kill(processes.pop(), signal.SIGKILL)
         _, errors = program.communicate(timeout=20)
         assert program.returncode == 1
         assert errors == ""
-        assert not any(map(psutil.pid_exists, processes))
+        assert not any(map(is_running, processes))

@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import loopkit
-
-SOURCE = Path(loopkit.__file__).parents[1]
+#: The checkout, with examples and tests; not where the package was installed from it.
+SOURCE = Path(__file__).parents[2]
 LOOPKIT = ("-m", "loopkit")
 
 # Seconds. What takes longer hangs.

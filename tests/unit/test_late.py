@@ -24,13 +24,12 @@ ROOMS = (
 )
 
 
-class Home:
-    """Any class will do."""
-
-    fileno = late("descriptors")
-
-
 def test_the_first_access_puts_the_function_in_its_place():
+    class Home:
+        """Any class will do."""
+
+        fileno = late("descriptors")
+
     assert isinstance(vars(Home)["fileno"], late)
     assert Home().fileno.__func__ is descriptors.fileno  # bound, as functions of a class are
     assert vars(Home)["fileno"] is descriptors.fileno
