@@ -33,7 +33,7 @@ BLOCKS = ("try:", "finally:", "else:")
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
 
 #: Seconds until a thread says that the loop does not end.
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Interrupting:
