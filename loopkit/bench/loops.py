@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from .others import OTHER_LOOPS
+
 FLOOR = "floor"
 
 
@@ -47,16 +49,8 @@ YARDSTICKS = (
 # Other people's loops: they take part when they are installed, without being asked for.
 OTHERS = tuple(
     Contestant(name, f"{name}:{factory}", install=name)
-    for name, factory in (
-        ("rloop", "new_event_loop"),
-        ("zuvloop", "new_event_loop"),
-        ("blazio", "new_event_loop"),
-        ("rsloop", "new_event_loop"),
-        ("talyn", "Loop"),
-        ("zloop", "new_event_loop"),
-        ("loopmini", "new_event_loop"),
-        ("winloop", "new_event_loop"),
-    )
+    for name, factory in OTHER_LOOPS.items()
+    if name != "uvloop"
 )
 KNOWN = {contestant.name: contestant for contestant in (*LOOPKIT, *YARDSTICKS, *OTHERS)}
 ALIASES = {"loopkit": [c.name for c in LOOPKIT]} | {

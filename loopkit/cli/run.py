@@ -105,10 +105,9 @@ def _remark(pid: int) -> None:
 
     if Loop._made or os.getpid() != pid or "asyncio" not in sys.modules:
         return
-    from loopkit.bench.loops import KNOWN
+    from loopkit.bench.others import OTHER_LOOPS
 
-    known = [loop for loop in KNOWN.values() if loop.install]
-    others = {loop.install for loop in known if loop.factory.partition(":")[0] in sys.modules}
+    others = OTHER_LOOPS.keys() & sys.modules.keys()
     if others and sys.stderr is not None:
         way = "; uvicorn takes ours if it is told --loop none" if "uvicorn" in sys.modules else ""
         print(
