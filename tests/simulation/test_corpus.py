@@ -22,7 +22,7 @@ SEEDS = int(os.environ.get("LOOPKIT_SEEDS", "60"))
 
 pytestmark = [
     pytest.mark.timeout(max(120, SEEDS)),
-    # Before 3.12 asyncio's streams ask a handler that was cancelled for its exception, and report what they get.
+    # Before 3.12 asyncio's streams ask a cancelled handler for its exception, and report what they get.
     *(
         [pytest.mark.leaks("errors", reason="streams report cancelled handlers")]
         if sys.version_info < (3, 12)
