@@ -140,7 +140,9 @@ class Room:
     def hear(self, talk: Talk, text: str) -> None:
         """Receive the answer to it."""
         if self.answer == "greeting":  # it has had its answer; that others get theirs is what can be seen
-            self.client().anything()
+            newcomer = self.client()
+            newcomer.anything()
+            newcomer.close()
         elif self.answer == "any":
             talk.anything()
         else:
