@@ -23,7 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import Deadlock, EscapedError, Found, InvariantError, Livelock, Stuck
+    from .errors import Deadlock, EscapedError, Found, InvariantError, Livelock
     from .explore import explore, replay
     from .hosts import Host
     from .loop import SimLoop
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "explore": ("explore", "replay"),
     "names": ("real_sockets",),
-    "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock", "Stuck"),
+    "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock"),
     "hosts": ("Host",),
     "loop": ("SimLoop",),
     "network": ("Link",),
@@ -52,7 +52,6 @@ __all__ = [
     "Link",
     "Livelock",
     "SimLoop",
-    "Stuck",
     "World",
     "always",
     "choice",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Deadlock", "EscapedError", "Found", "InvariantError", "Livelock", "Stuck"]
+__all__ = ["Deadlock", "EscapedError", "Found", "InvariantError", "Livelock"]
 
 
 class Deadlock(Exception):
@@ -16,10 +16,6 @@ class Deadlock(Exception):
 
 class Livelock(Exception):
     """Callbacks run on and on, and no time passes."""
-
-
-class Stuck(Exception):
-    """One callback has been running for too long, in real seconds."""
 
 
 class EscapedError(RuntimeError):

@@ -99,11 +99,11 @@ class SimLoop(Loop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, **options: Any
     ) -> asyncio.Handle:
-        """`call_soon` for other threads. Raises `EscapedError` there, unless threads are allowed."""
+        """`call_soon` for other threads. Raises `EscapedError` there."""
         if self._thread_id not in (None, threading.get_ident()) and not self.world.threads:
             raise EscapedError(
                 f"the thread {threading.current_thread().name!r} has called call_soon_threadsafe() of a "
-                "simulated loop; real threads have to be allowed: threads='real'"
+                "simulated loop; use run_in_executor or asyncio.to_thread, which are simulated"
             )
         return super().call_soon_threadsafe(callback, *args, **options)
 

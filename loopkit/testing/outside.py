@@ -143,7 +143,7 @@ def _start(original: Any) -> Any:
         if loop is not None and not loop.world.starts_thread(self):
             raise EscapedError(
                 f"the thread {self.name!r} would run in real time, beside the simulation; use "
-                "run_in_executor or asyncio.to_thread, which are simulated, or allow it: threads='real'"
+                "run_in_executor or asyncio.to_thread, which are simulated"
             )
         original(self)
 
