@@ -74,8 +74,7 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
     import loopkit
 
     loopkit.install()
-    pid = os.getpid()
-    atexit.register(_remark, pid)
+    atexit.register(_remark, os.getpid())
     module = fresh_main()
     try:
         code = load(module, *arguments)
@@ -87,9 +86,6 @@ def _execute(load: Callable[..., CodeType], *arguments: object) -> int:
     except (SystemExit, UsageError):
         raise
     except BaseException:
-        # Now: what code is run on the way out makes the interpreter forget that it is to die of an interrupt.
-        atexit.unregister(_remark)
-        _remark(pid)
         _cut_traceback()
         raise
     return 0
