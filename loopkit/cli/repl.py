@@ -145,7 +145,7 @@ class Prompt(code.InteractiveConsole):
         while (prompt := self.prompts.get()) is not None:
             try:
                 with _ctrl_c_as_a_key():
-                    line: str | None = input(prompt)
+                    line: str | None = input(prompt) if readline is not None else read_line(prompt)
             except UnicodeDecodeError as error:
                 self.write(f"{error}\n")
                 line = ""
@@ -280,6 +280,25 @@ def _line_editing(namespace: dict[str, Any]) -> Iterator[None]:
             entered = readline.get_current_history_length() - entered
             with contextlib.suppress(OSError), open(history, "a"):  # it must exist to be appended to
                 readline.append_history_file(entered, history)
+
+
+def read_line(prompt: str) -> str:
+    """What ``input()`` does without readline, by the descriptor. Raises EOFError at the end of the input.
+
+    ``input()`` would wait inside C's ``fgets``, which holds a lock on stdin; newer C libraries wait for it in
+    ``exit()``, and the session could not end while the other thread sits here.
+    """
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
+    data = b""
+    while not data.endswith(b"\n"):
+        more = os.read(sys.stdin.fileno(), 4096)  # a terminal gives one line at a time
+        if not more:
+            if data:
+                break
+            raise EOFError
+        data += more
+    return data.decode(sys.stdin.encoding, sys.stdin.errors or "strict").removesuffix("\n")
 
 
 @contextlib.contextmanager
