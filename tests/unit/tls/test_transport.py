@@ -66,6 +66,8 @@ async def test_one_descriptor_a_connection():
 
 
 async def test_no_buffer_is_kept_for_an_idle_connection():
+    if asyncio.get_running_loop().get_debug():
+        pytest.skip("in debug mode every handle carries the place of its birth")
     async with pair():  # what is imported and cached at the first time
         pass
     gc.collect()
