@@ -12,7 +12,6 @@ import loopkit
 from tests.support.net import fill, unix_pair
 
 OLD_USERS = ["reader", "writer", "sock_recv", "sock_sendall", "sock_sendfile"]
-NEW_USERS = ["reader", "sock_recv", "transport", "server"]
 WAYS = ["close", "dup kept", "detach", "os.close", "dup2"]
 
 
