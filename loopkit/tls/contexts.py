@@ -95,8 +95,10 @@ class Settings:
 class Buffers:
     """What passes between a loop's sockets and OpenSSL, for one connection at a time.
 
-    Rule: both buffers are empty whenever anybody else's code may run. The exception is a handshake, which
-    calls the program (by ``sni_callback``, say) from within OpenSSL; `is_shaking` tells that.
+    Rule: both buffers are empty whenever anybody else's code may run. Two things break it. A handshake calls
+    the program (by ``sni_callback``, say) from within OpenSSL; `is_shaking` tells that. And Ctrl-C may hit
+    between two lines, anywhere. So who begins looks first, and takes what is found for nobody's (`clear`):
+    the connection that was hit ends by an error, where another one would end by its bytes.
     """
 
     __slots__ = ("feed", "fetch", "incoming", "is_shaking", "outgoing")
@@ -107,6 +109,12 @@ class Buffers:
         self.feed = self.incoming.write
         self.fetch = self.outgoing.read
         self.is_shaking = False
+
+    def clear(self) -> None:
+        """Forget what an interrupted connection, or a program by its ssl_object, has left here."""
+        self.is_shaking = False
+        self.incoming.read()
+        self.outgoing.read()
 
 
 def open_connection(loop: Loop, settings: Settings) -> tuple[Buffers, ssl.SSLObject]:

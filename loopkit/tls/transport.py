@@ -186,8 +186,9 @@ class SSLTransport(StreamTransport):
         buffers = self._buffers
         error: BaseException | None = None
         is_done, certificate = False, None
-        buffers.is_shaking = True
+        buffers.clear()
         try:
+            buffers.is_shaking = True
             buffers.feed(data)
             self._face.do_handshake()
             certificate = self._face.getpeercert()
@@ -274,7 +275,13 @@ class SSLTransport(StreamTransport):
             self._fatal_error(exc, FATAL_READ)
             return
         buffers = self._buffers
-        if not data or len(data) == size or size != CALM_READ_SIZE or buffers.outgoing.pending:
+        if (
+            not data
+            or len(data) == size
+            or size != CALM_READ_SIZE
+            or buffers.outgoing.pending
+            or buffers.incoming.pending
+        ):
             self._take(data, size)
             return
         # fast: a single record in one frame; see performance.md#single-records
@@ -331,8 +338,8 @@ class SSLTransport(StreamTransport):
         if not data:
             self._on_end_of_stream()
             return
-        if buffers.outgoing.pending:
-            buffers.fetch()  # of a program that has called methods of its ssl_object
+        if buffers.outgoing.pending or buffers.incoming.pending:
+            buffers.clear()
         try:
             buffers.feed(data)
         except BaseException as exc:
@@ -373,7 +380,11 @@ class SSLTransport(StreamTransport):
             self._answer()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         if data and self._state == OPEN:
-            self._deliver(data)
+            try:
+                self._deliver(data)
+            except (SystemExit, KeyboardInterrupt):
+                self._loop.call_soon(self._go_on, context=self._context)
+                raise
         self._go_on()
         return len(data)
 
@@ -438,15 +449,17 @@ class SSLTransport(StreamTransport):
         """Read what is here already: the poller knows nothing of it."""
         if self._state != OPEN or self._paused:
             return
-        if self._undelivered:
-            data, self._undelivered = self._undelivered, b""
-            self._deliver(data)
-            self._go_on()
-        elif self._unread:
-            data, self._unread = self._unread, b""
-            self._take(data)
-        if self._state == OPEN and not self._undelivered:
-            self._start_reading()
+        try:
+            if self._undelivered:
+                data, self._undelivered = self._undelivered, b""
+                self._deliver(data)
+                self._go_on()
+            elif self._unread:
+                data, self._unread = self._unread, b""
+                self._take(data)
+        finally:  # nobody else would, if the protocol lets Ctrl-C out
+            if self._state == OPEN and not self._undelivered:
+                self._start_reading()
 
     def pause_reading(self) -> None:
         """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""
@@ -486,7 +499,7 @@ class SSLTransport(StreamTransport):
         """Encrypt *parts* and send them; nothing is held before them."""
         buffers, secrets = self._buffers, []
         # The SNI callback of another connection may write: what its handshake has to say must not leave here.
-        begun = buffers.fetch() if buffers.is_shaking else b""
+        begun = buffers.fetch() if buffers.outgoing.pending else b""
         error: BaseException | None = None
         try:
             for part in parts:
@@ -500,7 +513,7 @@ class SSLTransport(StreamTransport):
         except BaseException as exc:
             error = exc
         finally:
-            if begun:
+            if begun and buffers.is_shaking:
                 buffers.outgoing.write(begun)
             if secrets:
                 super()._send(*secrets)
@@ -581,10 +594,10 @@ class SSLTransport(StreamTransport):
         """All is sent: say goodbye."""
         self._state = PARTING
         self._callback = self._on_farewell
-        if self._goodbye is not None:
+        if self._goodbye is not None and not self._buffers.is_shaking:
             self._say_goodbye(b"")
         else:
-            # Not now: close() shall not call eof_received().
+            # Not now: close() shall not call eof_received(), nor break into another connection's handshake.
             self._loop.call_soon(self._say_goodbye, b"", context=self._context)
 
     def _on_farewell(self) -> None:
@@ -612,6 +625,7 @@ class SSLTransport(StreamTransport):
         buffers = self._buffers
         error: BaseException | None = None
         is_over = self._goodbye is not None
+        buffers.clear()
         try:
             buffers.feed(data)
             is_over = is_over or self._drop_incoming()

@@ -107,6 +107,33 @@ async def test_an_echo_asks_the_poller_nothing():
         assert client.data.endswith(b"echo")
 
 
+async def test_what_an_interrupted_connection_left_in_the_buffers_reaches_no_other_one():
+    """All connections of a loop share the two buffers; Ctrl-C may come between two lines that use them."""
+    loop = asyncio.get_running_loop()
+
+    def soil():
+        loop._tls.incoming.write(b"half a record")
+        loop._tls.outgoing.write(b"an answer to nobody")
+
+    async with pair() as (client, server):
+        for count, (sender, receiver) in enumerate([(client, server), (server, client)] * 2, 1):
+            soil()
+            sender.transport.write(b"x" * 40_000)  # not held
+            await receiver.received(40_000 * (count + 1 >> 1))
+        soil()
+        async with pair() as (newcomer, other):
+            newcomer.transport.write(b"hello")
+            await other.received(5)
+            soil()
+            newcomer.transport.close()
+            assert await other.lost() is None
+            assert await newcomer.lost() is None
+        soil()
+        client.transport.write(b"small")
+        await server.received(80_005)
+        assert client.data == b"x" * 80_000
+
+
 async def test_nothing_refers_to_a_connection_that_has_ended():
     """Nor to its context: there is no circle, though OpenSSL says by exceptions that it wants more."""
     gc.collect()
