@@ -199,9 +199,7 @@ class Loop(asyncio.AbstractEventLoop):
             while True:
                 self._leave = self._stopping
                 if debug.turns_are_observed(self):
-                    from .diagnostics.turns import observed_turns
-
-                    observed_turns(self)
+                    self._observed_turns()
                 else:
                     self._turns()
                 if self._stopping:
@@ -225,6 +223,12 @@ class Loop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(None)
         debug.track_origins(self, False)
         sys.set_asyncgen_hooks(*hooks)
+
+    def _observed_turns(self) -> None:
+        """`_turns`, in steps that can be watched."""
+        from .diagnostics.turns import observed_turns
+
+        observed_turns(self)
 
     def _turns(self) -> None:
         """Turn after turn, until one of them is the last."""

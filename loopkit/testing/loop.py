@@ -84,6 +84,12 @@ class SimLoop(Loop):
         else:
             super()._turns()
 
+    def _observed_turns(self) -> None:
+        if self.world.explores or self.world.halted:
+            simulated_turns(self)
+        else:
+            super()._observed_turns()
+
     # -- tasks -----------------------------------------------------------------------------------------------
 
     def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ALWAYS = POLLERR | POLLHUP
 
 #: So many polls in a row in which neither time passes nor anything arrives lead nowhere.
-PATIENCE = 30_000
+PATIENCE = 10_000
 
 
 class SimPoller:

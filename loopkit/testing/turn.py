@@ -14,7 +14,7 @@ from asyncio.futures import _set_result_unless_cancelled as end_of_sleep  # type
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
-from .. import errors
+from .. import debug, errors
 from ..diagnostics import turns
 from .choices import NEVER
 from .clock import RESOLUTION
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def simulated_turns(loop: SimLoop) -> None:
     """Turn after turn, until one of them is the last."""
     while True:
+        turns.tell(loop, "turn_begins")
         events = _poll(loop)
         _run(loop)
         for event in events:
@@ -58,6 +59,7 @@ def _run(loop: SimLoop) -> None:
     late, order = choices.late, choices.order
     asked = choices.asked is not None
     is_ordered = asked or order.next != NEVER
+    is_observed = debug.turns_are_observed(loop)
     for _ in range(len(ready)):
         handle: Any = ready.popleft()
         callback = handle._callback
@@ -73,18 +75,10 @@ def _run(loop: SimLoop) -> None:
                 order.index += 1
                 if (asked or order.index == order.next) and _put_off(loop, handle, owner):
                     continue
-        args = handle._args
-        try:
-            if not args:
-                handle._context.run(callback)
-            else:
-                handle._context.run(callback, *args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            errors.callback_failed(loop, handle, exc)
-        if loop._unsent:
-            loop._flush()
+        if is_observed:
+            turns.call(loop, handle)
+        else:
+            _call(loop, handle, callback, handle._args)
         world.steps += 1
         if world.observed:
             world.after_step(handle, callback)
@@ -93,6 +87,17 @@ def _run(loop: SimLoop) -> None:
             _dawdle(loop)
     if world.steps > world.step_limit:
         raise Livelock(world.tell_livelock(f"more than {world.step_limit:,} steps"))
+
+
+def _call(loop: SimLoop, handle: Any, callback: Any, args: Any) -> None:
+    try:
+        handle._context.run(callback, *args)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as exc:
+        errors.callback_failed(loop, handle, exc)
+    if loop._unsent:
+        loop._flush()
 
 
 def _after(loop: SimLoop) -> None:
@@ -141,6 +146,7 @@ def _dawdle(loop: SimLoop) -> None:
 def _fire_timers(loop: SimLoop) -> None:
     due, world, choices = loop._timers.due, loop.world, loop.world.choices
     sleep = choices.sleep
+    is_observed = debug.turns_are_observed(loop)
     while due:
         timer: Any = due.popleft()
         callback = timer._callback
@@ -152,14 +158,10 @@ def _fire_timers(loop: SimLoop) -> None:
             sleep.index += 1
             if (choices.asked is not None or sleep.index == sleep.next) and _sleep_on(loop, timer):
                 continue
-        try:
-            timer._context.run(callback, *timer._args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            errors.callback_failed(loop, timer, exc)
-        if loop._unsent:
-            loop._flush()
+        if is_observed:
+            turns.call(loop, timer, "timer")
+        else:
+            _call(loop, timer, callback, timer._args)
         if callback is not end_of_sleep:
             _after(loop)
 

@@ -281,6 +281,7 @@ async def test_rubbish_after_the_handshake_gets_an_end(rubbish, reports):
 # -- who cancels everything ----------------------------------------------------------------------------------
 
 
+@pytest.mark.leaks("errors", reason="debug mode tells of connections that were cancelled")
 @pytest.mark.parametrize("when", ["the factory", "before the task", "after the task"])
 def test_the_connection_ends_though_all_tasks_were_cancelled_while_it_was_accepted(new_loop, when):
     """A handler that was cancelled before its first step can close nothing."""

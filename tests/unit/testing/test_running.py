@@ -124,6 +124,7 @@ def test_a_deadlock_names_the_variable():
         run(main)
 
 
+@pytest.mark.timeout(120)  # in debug mode each of some 100,000 steps asks where it comes from
 def test_who_never_waits_is_a_livelock():
     async def spin():
         while True:
@@ -184,6 +185,27 @@ def test_always_is_looked_at_after_every_step():
 
     with pytest.raises(InvariantError, match="value must stay positive"):
         run(main)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_debug_mode_runs_the_same_simulation(seed):
+    async def main():
+        asyncio.get_running_loop().set_debug(True)
+        await asyncio.sleep(0)
+        steps = []
+
+        async def work(name):
+            for number in range(5):
+                steps.append((name, number))
+                await asyncio.sleep(0)
+
+        always(lambda: len(steps) < 7, "seven steps")
+        async with asyncio.TaskGroup() as group:
+            for name in "abc":
+                group.create_task(work(name))
+
+    with pytest.raises(InvariantError, match="seven steps"):
+        run(main, seed=seed)
 
 
 def test_eventually_allows_for_a_time():
