@@ -25,7 +25,7 @@ def add_reader(loop: Loop, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) 
     handle = loop._new_handle(callback, args, None)
     old = tables.reader(number)
     tables.watch_read(number, handle)
-    tables.entries[number].thing = None if isinstance(fd, int) else fd
+    tables.program_entry(number).thing = None if isinstance(fd, int) else fd
     if old is not None:
         old.cancel()
 
@@ -38,7 +38,7 @@ def add_writer(loop: Loop, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) 
     handle = loop._new_handle(callback, args, None)
     old = tables.writer(number)
     tables.watch_write(number, handle)
-    tables.entries[number].thing = None if isinstance(fd, int) else fd
+    tables.program_entry(number).thing = None if isinstance(fd, int) else fd
     if old is not None:
         old.cancel()
 

@@ -256,7 +256,7 @@ class Loop(asyncio.AbstractEventLoop):
                 timeout: float | None = 0
                 if not ready and not self._leave:
                     timeout = timers.patience(self.time()) if heap else None
-                polls = tables.polls = tables.polls + 1
+                tables.polls = polls = polls + 1
                 self._idle = True
                 if unsent:
                     self._flush()  # a signal handler has written, between two callbacks
@@ -304,10 +304,11 @@ class Loop(asyncio.AbstractEventLoop):
             # -- I/O: for those who waited when the kernel was asked, and do so still
             for fd, mask in events:
                 entry = entries.get(fd)
-                if entry is None or mask & POLLNVAL:
+                # fast: comparisons of small numbers; POLLNVAL is the highest bit, and no mask is empty
+                if entry is None or mask >= POLLNVAL:
                     tables.unwanted(fd, mask)
                     continue
-                if mask & NOT_OUT:
+                if mask != POLLOUT:
                     watcher = entry.reader
                     if watcher is None:
                         tables.unwanted(fd, mask)
@@ -323,7 +324,7 @@ class Loop(asyncio.AbstractEventLoop):
                             errors.callback_failed(self, watcher, exc)
                         if unsent:
                             self._flush()
-                if mask & NOT_IN:
+                if mask != POLLIN:
                     watcher = entry.writer
                     if watcher is None:
                         tables.unwanted(fd, mask)

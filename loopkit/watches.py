@@ -58,9 +58,12 @@ Watcher = Any
 
 
 class Entry:
-    """One open file under its number, and who uses it."""
+    """One open file under its number, and who uses it: a transport or a server of ours, from the start."""
 
-    __slots__ = ("armed", "guest", "owner", "read_since", "reader", "thing", "write_since", "writer")
+    __slots__ = ("armed", "owner", "read_since", "reader", "write_since", "writer")
+
+    guest: Guest | None = None
+    thing: object = None
 
     def __init__(self) -> None:
         #: Who is called when the file is readable, and when it is writable.
@@ -72,15 +75,35 @@ class Entry:
         self.armed = 0
         #: The transport or server of this loop that closes the file; or a weak reference to it (`let_go`).
         self.owner: Any = None
-        #: What is known of the program's socket, from which `sock_*` receives.
-        self.guest: Guest | None = None
-        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
-        #: identity.
-        self.thing: object = None
+
+    def leave(self) -> None:
+        """Nobody waits any more, and nothing is known."""
+        self.reader = self.writer = None
 
     def wanted(self) -> int:
         """The mask that somebody waits for."""
         return (POLLIN if self.reader is not None else 0) | (POLLOUT if self.writer is not None else 0)
+
+
+class ProgramEntry(Entry):
+    """The entry of a file that the program has in its own hands. An idle connection has no room for this."""
+
+    __slots__ = ("guest", "thing")
+
+    def __init__(self, before: Entry | None = None) -> None:
+        super().__init__()
+        #: What is known of the program's socket, from which `sock_*` receives.
+        self.guest = None
+        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
+        #: identity.
+        self.thing = None
+        if before is not None:
+            for name in Entry.__slots__:
+                setattr(self, name, getattr(before, name))
+
+    def leave(self) -> None:
+        super().leave()
+        self.guest = self.thing = None
 
 
 class Watches:
@@ -231,7 +254,7 @@ class Watches:
             owner is not None and entry.owner is not owner and deref(entry.owner) is not owner
         ):
             return
-        entry.reader = entry.writer = entry.guest = entry.thing = None
+        entry.leave()
         entry.read_since = entry.write_since = self.polls
         if entry.armed:
             self._disarm(fd, entry)
@@ -267,14 +290,18 @@ class Watches:
 
     # -- one entry, one file ---------------------------------------------------------------------------------
 
-    def entry_of(self, fd: int) -> Entry:
+    def entry_of(self, fd: int) -> ProgramEntry:
         """The entry of the file that *fd* means now: the one that is there, if it is of that file."""
         entry = self.entries.get(fd)
         if entry is not None and not self.confirms(fd, entry):
             self.end(fd, entry)
-            entry = None
-        if entry is None:
-            entry = self.entries[fd] = Entry()
+        return self.program_entry(fd)
+
+    def program_entry(self, fd: int) -> ProgramEntry:
+        """The entry that is there, or a new one, with room for what is known of the program's object."""
+        entry = self.entries.get(fd)
+        if not isinstance(entry, ProgramEntry):
+            entry = self.entries[fd] = ProgramEntry(entry)
         return entry
 
     def confirms(self, fd: int, entry: Entry) -> bool:
@@ -332,7 +359,7 @@ class Watches:
             elif mask != more:  # found dead when it was last touched
                 self.end(fd, entry)
                 entry, mask = None, more
-        fresh = entry or Entry()
+        fresh = entry or ProgramEntry()
         self.entries[fd] = fresh
         try:
             try:

@@ -92,9 +92,9 @@ TLS = [
 ]
 IDLE = [
     replace(
-        _echo("idle-memory", "memory of 900 idle connections", "protocol", 64),
+        _echo("idle-memory", "memory of 5000 idle connections", "protocol", 64),
         load="memory",
-        idle=900,
+        idle=5000,
         operation="connection",
         metric=MEMORY,
         counted=0,

@@ -123,6 +123,11 @@ class SSLTransport(StreamTransport):
         self._callback = self._on_handshake
         self._extra["sslcontext"] = settings.context
 
+    @property
+    def _sslcontext(self) -> ssl.SSLContext:
+        """For programs that look where asyncio has it."""
+        return self._settings.context  # type: ignore[no-any-return]
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
         callback = self._callback if self._state != OPEN else None
@@ -287,7 +292,7 @@ class SSLTransport(StreamTransport):
         # fast: a single record in one frame; see performance.md#single-records
         try:
             buffers.feed(data)
-            data = self._decrypt(RECORD)
+            data = self._decrypt(len(data))
         except BaseException as exc:
             self._take_rest([], exc)
             return

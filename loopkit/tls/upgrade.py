@@ -34,11 +34,13 @@ async def start_tls(
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
-) -> asyncio.Transport:
+) -> asyncio.Transport | None:
     """Begin TLS on *transport*, which *protocol* has been using; from now on it uses the returned one.
 
+    Returns None, after `connection_lost`, if *transport* is closing.
+
     Raises TypeError if *sslcontext* is no SSLContext or *transport* cannot do it, ValueError for a
-    timeout (seconds) that is not positive, ConnectionAbortedError if *transport* is closing or the
+    timeout (seconds) that is not positive, ConnectionAbortedError if *transport* is closed already or the
     handshake takes too long, and what the handshake raises (ssl.SSLError, OSError). The connection is
     closed then, and the protocol's `connection_lost` called.
 
@@ -52,12 +54,16 @@ async def start_tls(
     if not getattr(transport, "_start_tls_compatible", False):
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
     settings = Settings(sslcontext, server_side, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
-    if transport.is_closing():
-        raise ConnectionAbortedError(f"start_tls() needs an open connection: {transport!r} is closing")
+    if isinstance(transport, StreamTransport) and transport._protocol is None:
+        raise ConnectionAbortedError(f"start_tls() needs an open connection: {transport!r} is closed")
     already_read = _already_read(protocol) if server_side else None
     if type(transport) is not StreamTransport or transport._loop is not loop:
         return await over_transport(loop, transport, protocol, settings, already_read)  # type: ignore[arg-type]
     waiter = loop.create_future()
+    if transport.is_closing():
+        transport.set_protocol(LeavingProtocol(protocol, waiter))
+        await waiter
+        return None
     upgraded = _take_over(transport, protocol, settings, waiter)
     if already_read:
         upgraded._unread = bytes(already_read)
@@ -105,6 +111,28 @@ def _take_over(
     old._state = REPLACED
     old._settle_holding()
     return upgraded
+
+
+class LeavingProtocol(asyncio.Protocol):
+    """Waits for the end of a connection that is closing, on behalf of *protocol*."""
+
+    def __init__(self, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[None]) -> None:
+        self._protocol, self._waiter = protocol, waiter
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        waiter = self._waiter
+        if not waiter.done():
+            if exc is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(exc)
+        self._protocol.connection_lost(exc)  # type: ignore[arg-type]
 
 
 class UpgradedSSLTransport(SSLTransport):

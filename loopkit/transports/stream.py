@@ -37,9 +37,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from asyncio import _get_running_loop  # of this thread
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from .backlog import IOV_MAX, Backlog, Buffer
@@ -226,7 +226,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         # fast: a small write that has only to be held takes one frame; see performance.md#held-writes
         if type(data) is bytes and self._may_hold and 0 < len(data) <= HOLD and not self._backlog:
             loop = self._loop
-            if loop._thread_id == get_ident() and not loop._idle:
+            if _get_running_loop() is loop and not loop._idle:
                 held = self._held
                 if held is None:
                     if loop._gathering is not self:

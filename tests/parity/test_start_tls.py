@@ -536,11 +536,27 @@ async def test_the_old_transport_closed_during_the_handshake():
         assert await protocol.lost() is None
 
 
+@pytest.mark.loops("asyncio", *OURS)
+@pytest.mark.parametrize("unsent", [b"", b"x" * 3_000_000], ids=["nothing unsent", "much unsent"])
+async def test_a_transport_that_is_closing_is_waited_for(unsent):
+    def read(sock):
+        sock.sendall(b"GO")
+        read_all(sock)
+
+    async with in_the_clear(handler=read) as protocol:
+        protocol.transport.write(unsent)
+        protocol.transport.close()
+        assert await upgrade(protocol) is None
+        assert await protocol.lost() is None
+        assert protocol.events.count("lost") == 1
+
+
 @pytest.mark.loops(*OURS)
 async def test_a_closed_transport_is_refused_at_once():
     """asyncio waits until the time for the handshake is over."""
     async with in_the_clear() as protocol:
         protocol.transport.close()
+        await protocol.lost()
         with pytest.raises(ConnectionAbortedError, match="needs an open connection"):
             await upgrade(protocol)
 

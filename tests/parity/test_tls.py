@@ -1073,3 +1073,15 @@ def expect(process, text):
         data = process.stdout.read(4096)
         assert data, f"{text!r} did not come; this did: {seen!r}"
         seen += data
+
+
+@pytest.mark.loops(*OURS)
+async def test_the_context_is_where_programs_look_for_it():
+    context = client_context()
+    async with Serving() as here:
+        transport, protocol = await asyncio.get_running_loop().create_connection(
+            Recorder, *here.address, ssl=context, server_hostname=NAME
+        )
+        assert transport._sslcontext is transport.get_extra_info("sslcontext") is context
+        transport.close()
+        await protocol.lost()
