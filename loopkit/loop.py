@@ -304,8 +304,7 @@ class Loop(asyncio.AbstractEventLoop):
             # -- I/O: for those who waited when the kernel was asked, and do so still
             for fd, mask in events:
                 entry = entries.get(fd)
-                # fast: comparisons of small numbers; POLLNVAL is the highest bit, and no mask is empty
-                if entry is None or mask >= POLLNVAL:
+                if entry is None or mask >= POLLNVAL:  # the highest bit
                     tables.unwanted(fd, mask)
                     continue
                 if mask != POLLOUT:

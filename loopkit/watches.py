@@ -76,10 +76,6 @@ class Entry:
         #: The transport or server of this loop that closes the file; or a weak reference to it (`let_go`).
         self.owner: Any = None
 
-    def leave(self) -> None:
-        """Nobody waits any more, and nothing is known."""
-        self.reader = self.writer = None
-
     def wanted(self) -> int:
         """The mask that somebody waits for."""
         return (POLLIN if self.reader is not None else 0) | (POLLOUT if self.writer is not None else 0)
@@ -94,16 +90,10 @@ class ProgramEntry(Entry):
         super().__init__()
         #: What is known of the program's socket, from which `sock_*` receives.
         self.guest = None
-        #: What `add_reader` was given, where that was no number: after it is closed it can only be told by
-        #: identity.
+        #: What `add_reader` was given, if no number: once it is closed only its identity tells.
         self.thing = None
-        if before is not None:
-            for name in Entry.__slots__:
-                setattr(self, name, getattr(before, name))
-
-    def leave(self) -> None:
-        super().leave()
-        self.guest = self.thing = None
+        for name in Entry.__slots__ if before is not None else ():
+            setattr(self, name, getattr(before, name))
 
 
 class Watches:
@@ -254,7 +244,9 @@ class Watches:
             owner is not None and entry.owner is not owner and deref(entry.owner) is not owner
         ):
             return
-        entry.leave()
+        entry.reader = entry.writer = None
+        if isinstance(entry, ProgramEntry):
+            entry.guest = entry.thing = None
         entry.read_since = entry.write_since = self.polls
         if entry.armed:
             self._disarm(fd, entry)
