@@ -170,8 +170,12 @@ class Echo(Program):
         for number in range(self.COUNT):
             message = b"%03d" % number * (self.size // 3)
             self.sent += message
+            before = len(self.got)
             client.transport.write(message)
-            await asyncio.sleep(0.0005)
+            for _ in range(20):  # no two at a time: the callback that is hit may have received one
+                await asyncio.sleep(0.0005)
+                if len(self.got) > before:
+                    break
         while len(self.got) < len(self.sent):
             await asyncio.sleep(0.0005)
 
