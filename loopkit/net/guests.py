@@ -57,7 +57,9 @@ class Guest:
         self._tables = tables
         self._context = tables.context
         self._fd = fd = sock.fileno()
-        tables.entry_of(fd).guest = self
+        entry = tables.entries.get(fd)
+        if entry is None or entry.owner is None:  # else: a transport's: nobody else may wait
+            tables.entry_of(fd).guest = self
 
     def _callback(self) -> None:
         future = self._future
@@ -68,11 +70,11 @@ class Guest:
         """A future that is done when the socket is readable. Takes the place of a reader that is there."""
         tables, fd = self._tables, self._fd
         entry = tables.entries.get(fd)
+        if entry is not None and entry.owner is not None:
+            ensure_no_transport(loop, fd)
         if entry is None or entry.guest is not self:
             entry = tables.entry_of(fd)  # somebody else was here meanwhile
             entry.guest = self
-        if entry.owner is not None:
-            ensure_no_transport(loop, fd)
         replaced = entry.reader
         if entry.armed & POLLIN:
             entry.reader = self  # as we left it: the poller need not be told

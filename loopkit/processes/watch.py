@@ -18,9 +18,10 @@ import os
 import threading
 from asyncio.log import logger
 from contextvars import Context, copy_context
+from io import FileIO
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import WNOHANG, close, waitpid, waitstatus_to_exitcode
+from os import WNOHANG, waitpid, waitstatus_to_exitcode
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ pidfd_open: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
 class ExitWatch:
     """Calls ``callback(returncode)`` when child *pid* has ended; None if somebody else has reaped it."""
 
-    __slots__ = ("_callback", "_loop", "_pid", "_pidfd")
+    __slots__ = ("_callback", "_file", "_loop", "_pid")
 
     def __init__(self, loop: Loop, pid: int, callback: Callable[[int | None], object]) -> None:
-        self._pidfd = -1
+        self._file: FileIO | None = None  # of the pidfd: it is closed once, whatever comes between two lines
         self._loop = loop
         self._pid = pid
         self._callback = callback
@@ -50,24 +51,24 @@ class ExitWatch:
         if pidfd_open is None:
             return False
         try:
-            self._pidfd = pidfd_open(self._pid)
-            self._loop._watch(self._pidfd, self._on_exit)
+            self._file = FileIO(pidfd_open(self._pid))
+            self._loop._watch(self._file.fileno(), self._on_exit)
         except (OSError, ValueError):
             self._close()
             return False
         return True
 
     def _close(self) -> None:
-        pidfd = getattr(self, "_pidfd", -1)  # Ctrl-C may come before there is one
-        self._pidfd = -1
-        if pidfd != -1:
-            close(pidfd)
+        file = getattr(self, "_file", None)  # Ctrl-C may come before there is one
+        if file is not None:
+            file.close()
 
     #: A loop that is closed before the child ends forgets the descriptor without closing it.
     __del__ = _close
 
     def _on_exit(self) -> None:
-        self._loop._watches.forget(self._pidfd)
+        if self._file is not None:
+            self._loop._watches.forget(self._file.fileno())
         self._close()
         self._callback(collect(self._pid, WNOHANG))
 

@@ -322,8 +322,14 @@ class SSLTransport(ShakingTransport):
                 data, self._unread = self._unread, b""
                 self._take(data)
         finally:  # nobody else would, if the protocol lets Ctrl-C out
-            if self._state == OPEN and not self._undelivered:
-                self._start_reading()
+            try:
+                self._await_more()
+            finally:
+                self._await_more()  # once more: it may have come in the middle
+
+    def _await_more(self) -> None:
+        if self._state == OPEN and not self._undelivered:
+            self._start_reading()
 
     def pause_reading(self) -> None:
         """Call the protocol's receiving methods no more until `resume_reading`. Idempotent."""

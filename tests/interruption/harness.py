@@ -4,8 +4,9 @@ A program (`programs.py`) is started on a new loop, and interrupted at one of th
 the loop runs, as Ctrl-C might. Then the loop is run again, until the program is at its end, and the program
 says what is missing. Whatever happens a thread must be able to wake the loop and end it.
 
-Lines that only open or close a block are left out (`try:`, `finally:`, `else:`): CPython looks for signals at
-the end of calls, at the beginning of functions and at backward jumps, so that nothing can be raised there.
+Lines that only open or close a block are left out (`try:`, `finally:`, `else:`, `pass`): CPython looks for
+signals at the end of calls, at the beginning of functions and at backward jumps, so that nothing can be raised
+there. (Raised at the `pass` of a handler, CPython 3.13 never frees what is being handled.)
 """
 
 import asyncio
@@ -28,7 +29,7 @@ PACKAGE = str(Path(loopkit.__file__).parent) + os.sep
 #: Rooms that are no part of the loop.
 ELSEWHERE = tuple(PACKAGE + name for name in ("bench", "check", "cli", "testing"))
 
-BLOCKS = ("try:", "finally:", "else:")
+BLOCKS = ("try:", "finally:", "else:", "pass")
 
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
 

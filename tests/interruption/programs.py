@@ -207,7 +207,7 @@ class Echo(Program):
     def is_over(self):
         self.rounds += 1
         is_answered = not self.tail or self.tail in self.got or bool(self.lost) or self.was_hit
-        return self.rounds > 100 or (is_answered and (self.fresh is None or self.fresh.done()))
+        return self.rounds > 400 or (is_answered and (self.fresh is None or self.fresh.done()))
 
     def problems(self, interrupted):
         problems = []
