@@ -5,8 +5,8 @@ the loop runs, as Ctrl-C might. Then the loop is run again, until the program is
 says what is missing. Whatever happens a thread must be able to wake the loop and end it.
 
 Lines that only open or close a block are left out (`try:`, `finally:`, `else:`, `pass`): CPython looks for
-signals at the end of calls, at the beginning of functions and at backward jumps, so that nothing can be raised
-there. (Raised at the `pass` of a handler, CPython 3.13 never frees what is being handled.)
+signals at the end of calls, at the beginning of functions and at backward jumps, so that nothing can be
+raised there. (Raised at the `pass` of a handler, CPython 3.13 never frees what is being handled.)
 """
 
 import asyncio
