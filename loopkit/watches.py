@@ -256,8 +256,8 @@ class Watches:
     def disown(self, fd: int, owner: Any) -> None:
         """*owner* is about to close *fd*, for which nobody waits any more."""
         entry = self.entries.get(fd)
-        if entry is None or (entry.owner is not owner and deref(entry.owner) not in (owner, None)):
-            return
+        if entry is None or entry.owner is None or deref(entry.owner) not in (owner, None):
+            return  # the number may be somebody else's by now, of whom nothing is known but that he waits
         entry.owner = None
         if entry.armed or entry.reader is not None or entry.writer is not None or entry.guest is not None:
             self.forget(fd)

@@ -368,3 +368,22 @@ def test_many_descriptors_are_watched(new_loop):
         for pair in pairs:
             for sock in pair:
                 sock.close()
+
+
+@pytest.mark.loops("epoll", "poll", "select", "busy")
+def test_a_transport_that_closes_takes_its_descriptor_along(new_loop):
+    loop, calls = new_loop(), []
+
+    async def main():
+        ours, theirs = unix_pair()
+        with theirs:
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            theirs.send(b"unread")
+            transport.abort()
+            loop.add_reader(ours, lambda: calls.append(ours.fileno()))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert ours.fileno() == -1
+            assert -1 not in calls
+
+    loop.run_until_complete(main())

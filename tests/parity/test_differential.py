@@ -141,10 +141,17 @@ class Run:
     # -- a program's own descriptors
 
     def on_reader(self, number, ours, theirs):
-        if number in self.busy:
+        if number in self.busy or self.is_transports(number):
             return  # our sock_recv receives when its coroutine goes on: until then a reader finds it
         self.loop.add_reader(ours, self.readable, number, ours)
         self.watched[number].add("reader")
+
+    def is_transports(self, number):
+        """Whether a transport is about to have the file, or to close it, which ends whoever else is there."""
+        if self.protocols[number] is None:
+            return False
+        transport = self.transport(number)
+        return transport is None or transport.is_closing()
 
     def readable(self, number, ours):
         try:
@@ -157,6 +164,8 @@ class Run:
         self.watched[number].discard("reader")
 
     def on_writer(self, number, ours, theirs):
+        if self.is_transports(number):
+            return
         self.loop.add_writer(ours, self.note, "io", number, "writable")
         self.watched[number].add("writer")
 
