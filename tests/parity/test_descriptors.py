@@ -375,8 +375,7 @@ def test_a_transport_that_closes_takes_its_descriptor_along(new_loop):
     loop, calls = new_loop(), []
 
     async def main():
-        ours, theirs = unix_pair()
-        with theirs:
+        with unix_pair() as (ours, theirs):
             transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
             theirs.send(b"unread")
             transport.abort()

@@ -188,8 +188,7 @@ def test_closing_before_letting_go_is_forgiven(tables, handle):
 
 def test_who_waits_for_a_number_is_left_alone_by_its_former_owner(tables, handle):
     """A connection that ends late: its number is another socket's by then, which is connecting."""
-    ours, theirs = unix_pair()
-    with ours, theirs:
+    with unix_pair() as (ours, _):
         tables.watch_write(ours.fileno(), handle)
         tables.disown(ours.fileno(), object())
         assert tables.writer(ours.fileno()) is handle
