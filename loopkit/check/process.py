@@ -21,9 +21,9 @@ __all__ = [
     "blocks",
     "descriptor_limit",
     "descriptors",
+    "exceeds",
     "family",
     "highest_descriptor",
-    "memory",
     "numbers",
     "ran_seconds",
     "stopped",
@@ -139,8 +139,17 @@ def ran_seconds(pids: Iterable[int]) -> float:
     return sum(_scheduled(thread)[0] for thread in tasks(pids))
 
 
-def memory(pids: Iterable[int]) -> int:
-    """How many bytes of memory they use together; what they share counts for each."""
+def exceeds(pids: Iterable[int], most: int) -> bool:
+    """Whether they use more than *most* bytes of memory together; pages that several share count once.
+
+    What each has resident is read at once, but a hundred forks of one Python share most of it. Who has how
+    large a part of each page takes the kernel a walk through them all: only if the first sum is too large.
+    """
+    pids = list(pids)
+    return _resident(pids) > most and _proportional(pids) > most
+
+
+def _resident(pids: Iterable[int]) -> int:
     pages = 0
     for pid in pids:
         try:
@@ -148,6 +157,17 @@ def memory(pids: Iterable[int]) -> int:
         except (OSError, IndexError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proportional(pids: Iterable[int]) -> int:
+    kilobytes = 0
+    for pid in pids:
+        try:
+            text = (PROC / str(pid) / "smaps_rollup").read_text()
+            kilobytes += int(text.partition("\nPss:")[2].split()[0])
+        except (OSError, IndexError):  # it has ended, or is somebody else's by a set-user-ID bit
+            continue
+    return kilobytes << 10
 
 
 def awake_seconds(pids: Iterable[int]) -> float:

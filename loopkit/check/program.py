@@ -146,7 +146,7 @@ class Program:
     def _watch_memory(self, pid: int) -> None:
         most = self._limits.memory
         while pids := process.family(pid):
-            if process.memory(pids) > most:
+            if process.exceeds(pids, most):
                 self._errors += b"\nMemoryError: it used more than %d MB\n" % (most >> 20)
                 return _signal(-pid, signal.SIGKILL)
             time.sleep(0.05)

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - Chinese punctuation
 
 import csv
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from loopkit.check.batch.rubric import BadRubric, Rubric, load
 from loopkit.check.batch.students import Student, find
 from loopkit.check.batch.tables import as_csv, as_html
 from loopkit.check.checks import CHECKS
+from loopkit.check.process import exceeds
 from tests.check.classroom import expected, write, wrong
 from tests.check.examinations import FAULTY, SERVERS, check
 from tests.cli.commands import LIMIT, SOURCE, environment
@@ -255,3 +257,24 @@ def test_an_examination_has_a_network_of_its_own() -> None:
     if "False" in ended.stdout or "in use" in ended.stderr:
         pytest.skip("this system allows no network of one's own")
     assert ended.stdout == "True\n", ended.stderr
+
+
+def test_memory_that_forks_share_counts_once() -> None:
+    shared = bytes(range(256)) * (1 << 18)  # 64 MB, all of it touched
+    reading, writing = os.pipe()
+    children = []
+    for _ in range(4):
+        if not (pid := os.fork()):
+            os.close(writing)
+            os.read(reading, 1)  # until the test has ended
+            os._exit(0)
+        children.append(pid)
+    try:
+        family = [os.getpid(), *children]
+        assert exceeds(family, len(shared))
+        assert not exceeds(family, len(shared) * 3)
+    finally:
+        os.close(writing)
+        os.close(reading)
+        for pid in children:
+            os.waitpid(pid, 0)
