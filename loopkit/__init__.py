@@ -20,11 +20,23 @@ Start with ``loop.py``: one turn of the loop is one function there.
 
 from __future__ import annotations
 
+import sys
+
+# ruff: noqa: E402 - `python -m loopkit` looks for modules in the current folder first. A student's select.py
+# there would be taken for Python's, and run: it may be a server, and never return. So not while we import.
+_folder = None
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # a package's name for as long as runpy looks for it
+    _folder = sys.path.pop(0)
+
 from typing import Any
 
 from .late import preload
 from .loop import BusyLoop, Loop, PollLoop, SelectLoop
 from .runner import install, new_event_loop, run
+
+if _folder is not None:
+    sys.path.insert(0, _folder)
+del _folder
 
 __version__ = "0.1.0"
 

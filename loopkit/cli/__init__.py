@@ -7,6 +7,7 @@ It raises :class:`~loopkit.cli.options.UsageError` for bad usage: one line on st
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from loopkit.cli.options import UsageError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["VERBS", "main", "usage"]
 
@@ -39,6 +40,9 @@ VERBS = {
 
 #: Verbs whose output, exceptions and death are the user's program's, not ours.
 _PROGRAMS = ("run", "repl", "trace")
+
+#: Verbs that import something of the user's: programs, tests, other loops.
+_IMPORTING = (*_PROGRAMS, "bench", "explore", "replay")
 
 #: Nothing more can be written where the output goes.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -85,6 +89,23 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+@contextlib.contextmanager
+def _folder_hidden() -> Iterator[None]:
+    """Import nothing from the current folder, where a student's file may be called like a module of ours or
+    Python's.
+
+    ``python -m`` has put it first. After the ``loopkit`` command it is the folder of that, which has nothing.
+    """
+    if sys.flags.safe_path or not sys.path:
+        yield
+        return
+    folder = sys.path.pop(0)
+    try:
+        yield
+    finally:
+        sys.path.insert(0, folder)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a program's own SystemExit and exceptions pass through.
 
@@ -103,8 +124,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 verb = rest[0]
             else:
                 verb = "run" if rest else "repl"
-            code: int = importlib.import_module(f"loopkit.cli.{verb}").main(words)
-            return code
+            with _folder_hidden():
+                run: Callable[[list[str]], int] = importlib.import_module(f"loopkit.cli.{verb}").main
+                if verb not in _IMPORTING:
+                    return run(words)
+            return run(words)
         finally:
             if verb not in _PROGRAMS and sys.stdout is not None:
                 sys.stdout.flush()  # what the interpreter's own last flush raises cannot be caught

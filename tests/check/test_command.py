@@ -15,7 +15,7 @@ import pytest
 
 from loopkit.check.server import Running
 from tests.check.examinations import SERVERS, check
-from tests.cli.commands import LIMIT, SOURCE, environment
+from tests.cli.commands import LIMIT, SOURCE, environment, python
 from tests.support.net import free_port
 from tests.support.processes import children, is_running, listens, wait_until_gone
 
@@ -386,6 +386,18 @@ def test_a_file_that_hides_a_module_of_pythons_is_named_as_the_cause(name: str, 
     )
     said = " ".join(check(str(path)).stdout.split())
     assert f"{name} beside the program hides Python's own module of that name" in said
+
+
+@pytest.mark.parametrize("name", ["select.py", "socket.py", "asyncio.py", "signal.py"])
+def test_it_is_named_too_if_it_lies_in_the_folder_of_whoever_asks(name: str, tmp_path: Path) -> None:
+    module = name.removesuffix(".py")
+    (tmp_path / "server.py").write_text(f"import {module}\n{module}.nothing_of_that_name()\n")
+    (tmp_path / name).write_text("print('imported', flush=True)\n")
+    done = python("-m", "loopkit", "check", "--lang=en", "--timeout=1", "server.py", cwd=tmp_path)
+    assert (done.code, done.err) == (1, "")
+    said = " ".join(done.out.split())
+    assert f"{name} beside the program hides Python's own module of that name" in said
+    assert "imported" not in done.out  # by us
 
 
 def test_a_program_that_hides_a_module_of_pythons_itself_is_named_too(tmp_path: Path) -> None:
