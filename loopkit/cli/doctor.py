@@ -25,8 +25,8 @@ __all__ = ["main"]
 _USAGE = """\
 usage: loopkit doctor [--poller NAME] [--json]
 
-Prints what this machine offers, and checks every poller with small real programs.
-Exit code 0: all is well; 1: something is not.
+Prints what this machine offers, and checks every poller with small real
+programs. Exit code 0: all is well; 1: something is not.
 
   --poller NAME   check this poller only: {pollers}
   --json          print the report as one JSON object

@@ -12,9 +12,10 @@ USAGE = """\
 usage: loopkit dump PID [--json]
        loopkit dump PID --record FILE
 
-What each loop is calling, in which task, and who awaits that; then the stacks of all threads. Works while
-the loop is stuck, unless a C call keeps the interpreter's lock. --record writes the flight recording of a
-program that has one (loopkit --record) to FILE: .html, .json or .txt.
+What each loop is calling, in which task, and who awaits that; then the stacks
+of all threads. Works while the loop is stuck, unless a C call keeps the
+interpreter's lock. --record writes the flight recording of a program that has
+one (loopkit --record) to FILE: .html, .json or .txt.
 """
 
 

@@ -8,20 +8,25 @@ from loopkit.cli.simulation import Options, found, options, target
 __all__ = ["main"]
 
 _USAGE = """\
-usage: loopkit explore [OPTIONS] FILE::test       (FILE::Class::test for a method)
+usage: loopkit explore [OPTIONS] FILE::test
+       loopkit explore [OPTIONS] FILE::Class::test
 
-Runs an async function or test without arguments again and again on a simulated kernel, with another
-schedule each time, and tells the first that fails: what happened, whether it can happen on asyncio as it
-is, and the line that repeats it. Exit code 0: nothing was found; 1: something was.
+Runs an async function or test without arguments again and again on a
+simulated kernel, with another schedule each time, and tells the first that
+fails: what happened, whether it can happen on asyncio as it is, and the line
+that repeats it. Exit code 0: nothing was found; 1: something was.
 
   --seeds N          how many schedules (100)
   --seed N           the first of them (0)
-  --level NAME       time: only lateness and arrival differ (the default); sleep: and how long sleeps last;
+  --level NAME       time: only lateness and arrival differ (the default);
+                     sleep: and how long sleeps last;
                      order: and the order of steps of different tasks
-  --strategy NAME    mix (the default), stall, sleep, order, pct, all, stall+sleep, pct+stall, exhaustive
+  --strategy NAME    mix (the default), stall, sleep, order, pct, all,
+                     stall+sleep, pct+stall, exhaustive
   --html FILE        also write the report as a page
 
-A test that needs fixtures is explored by pytest: @pytest.mark.loopkit, or pytest --loopkit-seeds=N.
+A test that needs fixtures is explored by pytest: @pytest.mark.loopkit, or
+pytest --loopkit-seeds=N.
 """
 
 

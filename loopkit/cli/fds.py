@@ -10,8 +10,9 @@ from loopkit.cli.attach import Words, ask, header, loop_line, table
 USAGE = """\
 usage: loopkit fds PID [--json]
 
-The fd table of each loop: owner, what somebody waits for and what the poller was told, peer, unsent bytes,
-seconds since the last byte; then the descriptors that the kernel has and no loop knows.
+The fd table of each loop: owner, what somebody waits for and what the poller
+was told, peer, unsent bytes, seconds since the last byte; then the
+descriptors that the kernel has and no loop knows.
 """
 
 

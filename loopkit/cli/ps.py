@@ -10,7 +10,8 @@ from loopkit.cli.attach import Words, ask, header, loop_line, table
 USAGE = """\
 usage: loopkit ps PID [--json]
 
-The tasks of a running program: state, coroutine, what each waits for, its line, and who awaits it.
+The tasks of a running program: state, coroutine, what each waits for, its
+line, and who awaits it.
 """
 
 

@@ -2,15 +2,16 @@
 
 Two threads share the work. The main thread runs the loop for as long as the session lasts: signals arrive
 there, and programs expect their loop there. So background tasks go on while you think, and each statement is
-a callback of the loop. A second thread does nothing but ``input()``, which blocks, and posts each line to it.
+a callback of the loop. A second thread does nothing but edit, which blocks, and posts to it what was entered:
+a whole statement by Python's own editor, or a line by readline (see ``editing.py``).
 
 Ctrl-C, then, finds one of three situations:
 
 * a statement that awaits: its task is cancelled; a second Ctrl-C gives up waiting for it;
 * a statement that computes: KeyboardInterrupt, raised in it;
-* the prompt: the line is thrown away. But readline is in the other thread, out of reach of signals, so that
-  while it edits, Ctrl-C is taken from the terminal's driver and becomes an editing key, which leaves a ^C
-  in the line.
+* the prompt: what was typed is thrown away. Python's editor is told to. readline is in the other thread, out
+  of reach of signals, so that while it edits, Ctrl-C is taken from the terminal's driver and becomes an
+  editing key, which leaves a ^C in the line.
 """
 
 from __future__ import annotations
@@ -21,31 +22,26 @@ import code
 import contextlib
 import contextvars
 import inspect
+import linecache
 import os
 import queue
 import signal
 import sys
-import termios
 import threading
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import loopkit
+from loopkit.cli.editing import CTRL_C, line_editing, read_line
 from loopkit.cli.options import Options, UsageError, apply, parse
 from loopkit.cli.run import fresh_main, run_stdin
 
-readline: ModuleType | None
-try:
-    import readline
-except ImportError:  # a Python built without it: the terminal driver's own line editing will do
-    readline = None
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+    from loopkit.cli.editing import Editor
 
 __all__ = ["main"]
-
-CTRL_C = "\x03"
 
 
 def main(argv: list[str]) -> int:
@@ -73,8 +69,8 @@ def _interact(options: Options) -> None:
     sys.ps1 = getattr(sys, "ps1", ">>> ")
     sys.ps2 = getattr(sys, "ps2", "... ")
     try:
-        with asyncio.Runner(loop_factory=loopkit.new_event_loop) as runner, _line_editing(namespace):
-            prompt = Prompt(namespace, runner.get_loop())
+        with asyncio.Runner(loop_factory=loopkit.new_event_loop) as runner, line_editing(namespace) as editor:
+            prompt = Prompt(namespace, runner.get_loop(), editor)
             if not options.quiet:
                 prompt.write(_banner(prompt.loop))
             prompt.run_startup_file()
@@ -94,18 +90,31 @@ def _banner(loop: asyncio.AbstractEventLoop) -> str:
     )
 
 
-class Prompt(code.InteractiveConsole):
-    """Reads and runs one statement after the other. All but :meth:`_read` is called in the loop's thread."""
+AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
-    def __init__(self, namespace: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+#: Seconds that the other thread may take to put the terminal back.
+LEAVING = 2.0
+
+
+class Prompt(code.InteractiveConsole):
+    """Reads and runs one statement after the other.
+
+    All but :meth:`_read` and :meth:`_edit` is called in the loop's thread.
+    """
+
+    def __init__(
+        self, namespace: dict[str, Any], loop: asyncio.AbstractEventLoop, editor: Editor | None
+    ) -> None:
         super().__init__(namespace, filename="<stdin>")
-        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self.editor = editor
+        self.compile.compiler.flags |= AWAITS
         self.loop = loop
         self.context = contextvars.copy_context()  # of all statements, so that a ContextVar stays set
         self.task: asyncio.Task[object] | None = None  # the statement that awaits
         self.cancelled = False  # ... and has had its first Ctrl-C
         self.computing = False  # a statement that has not returned yet
-        self.waiting = False  # for a line
+        self.waiting = False  # for a line, or a statement
+        self.over = False  # the session
         self.prompts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -115,7 +124,10 @@ class Prompt(code.InteractiveConsole):
         # a signal wakes the loop, whoever handles it.
         self.loop.add_signal_handler(signal.SIGINT, lambda: None)
         signal.signal(signal.SIGINT, self._interrupted)
-        threading.Thread(target=self._read, name="loopkit prompt", daemon=True).start()
+        reader = threading.Thread(
+            target=self._edit if self.editor else self._read, name="loopkit prompt", daemon=True
+        )
+        reader.start()
         self._ask()
         try:
             while True:
@@ -126,8 +138,11 @@ class Prompt(code.InteractiveConsole):
         finally:
             self.loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, previous)
+            self.over, self.task = True, None
             self.prompts.put(None)
-            self.task = None
+            if self.editor is not None:
+                self.editor.interrupt()
+                reader.join(LEAVING)  # it has changed the terminal, and puts it back
 
     def run_startup_file(self) -> None:
         """Run what PYTHONSTARTUP names, as Python's own prompt does. Its errors are shown and forgotten."""
@@ -143,18 +158,37 @@ class Prompt(code.InteractiveConsole):
 
     def _read(self) -> None:
         while (prompt := self.prompts.get()) is not None:
+            line: str | None
             try:
-                with _ctrl_c_as_a_key():
-                    line: str | None = input(prompt) if readline is not None else read_line(prompt)
+                line = read_line(prompt)
             except UnicodeDecodeError as error:
                 self.write(f"{error}\n")
                 line = ""
             except (EOFError, OSError, ValueError):  # Ctrl-D; the terminal is gone; someone closed sys.stdin
                 line = None
-            with contextlib.suppress(RuntimeError):  # the session ended while we waited, and closed its loop
-                self.loop.call_soon_threadsafe(self._entered, line)
+            self._post(self._entered, line)
+
+    def _edit(self) -> None:
+        assert self.editor is not None
+        self.prompts.get()
+        try:
+            self.editor.run(_Statements(self))
+        except SystemExit as error:  # by the word `exit`
+            self._post(self._leave, error)
+        except (OSError, ValueError):  # the terminal is gone
+            self._post(self._leave, None)
+        else:
+            self._post(self._entered, None)
+
+    def _post(self, callback: Callable[..., object], *words: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the session ended while we waited, and closed its loop
+            self.loop.call_soon_threadsafe(self._posted, callback, *words)
 
     # -- The loop's thread.
+
+    def _posted(self, callback: Callable[..., object], *words: object) -> None:
+        if not self.over:  # what is left to do in the loop is to clean up
+            callback(*words)
 
     def _ask(self, more: bool = False) -> None:
         self.waiting = True
@@ -172,6 +206,29 @@ class Prompt(code.InteractiveConsole):
             more = self.push(line)
             if self.task is None:
                 self._ask(more)
+
+    def statements(self, source: str, name: str) -> None:
+        """Run what Python's editor has read: one statement, or several that were pasted.
+
+        They run as one: an error in one of them ends the others, and what awaits is one task.
+        """
+        self.waiting = False
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        compiler: Any = self.compile.compiler  # knows what was imported from __future__
+        try:
+            tree = compile(source, name, "exec", AWAITS | ast.PyCF_ONLY_AST, dont_inherit=True)
+            code = compiler(ast.Interactive(tree.body), name, "single")
+        except (SyntaxError, OverflowError, ValueError):
+            self.showsyntaxerror(name)
+        else:
+            self.runcode(code)
+        if self.task is None:
+            self._ask()
+
+    def _leave(self, error: SystemExit | None) -> None:
+        if error is not None:
+            raise error
+        self.loop.stop()
 
     def runcode(self, code: CodeType) -> None:
         """Run a statement, for push(). One that awaits becomes a task; then :meth:`_finished` goes on."""
@@ -220,11 +277,13 @@ class Prompt(code.InteractiveConsole):
         elif self.task is not None or self.computing:
             self.task, self.computing = None, False
             raise KeyboardInterrupt
-        elif self.waiting:  # no readline: the driver has thrown away what was typed
+        elif self.waiting:
             self.loop.call_soon_threadsafe(self._prompt_again)
 
     def _prompt_again(self) -> None:
-        self._say_interrupted()
+        if self.editor is not None:
+            return self.editor.interrupt()
+        self._say_interrupted()  # no readline: the driver has thrown away what was typed
         print(sys.ps1, end="", flush=True)
 
     def _abandon(self) -> None:
@@ -239,85 +298,30 @@ class Prompt(code.InteractiveConsole):
         self.write(f"{before}KeyboardInterrupt\n")
 
 
-# -- The terminal.
+class _Statements:
+    """What Python's editor believes is the console: it runs nothing, but posts, and waits for the end."""
 
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self.locals = prompt.locals
+        self.compile = prompt.compile  # it tries by this whether there must be more lines
 
-@contextlib.contextmanager
-def _line_editing(namespace: dict[str, Any]) -> Iterator[None]:
-    """Completion and the history of Python's own prompt; at the end, the terminal as it was."""
-    settings = termios.tcgetattr(0)
-    entered = 0
-    history = os.environ.get("PYTHON_HISTORY") or os.path.expanduser("~/.python_history")
-    if sys.flags.isolated:
-        history = ""
-    if readline is not None:
-        import rlcompleter
+    def push(self, source: str, filename: str, _symbol: str = "single") -> bool:
+        """Have a statement run, and return when the next one may be read. Raises SystemExit if none may."""
+        self._prompt._post(self._prompt.statements, source, filename)
+        if self._prompt.prompts.get() is None:
+            raise SystemExit
+        return False
 
-        class Public(rlcompleter.Completer):
-            """Shows of a module what it says is public (``__all__``), until an underscore is typed."""
+    def write(self, text: str) -> None:
+        """Say that what was typed has been thrown away. Raises SystemExit if the session is over."""
+        if self._prompt.over:
+            raise SystemExit
+        self._prompt.write(text)
 
-            def attr_matches(self, text: str) -> list[str]:
-                found: list[str] = super().attr_matches(text)
-                owner, _, attribute = text.rpartition(".")
-                names = getattr(namespace.get(owner), "__all__", None)
-                if names is None or attribute.startswith("_"):
-                    return found
-                return [match for match in found if match.rpartition(".")[2].rstrip("() ") in names]
+    def resetbuffer(self) -> None:
+        """There is none: statements come whole."""
 
-        readline.set_completer(Public(namespace).complete)
-        readline.parse_and_bind("tab: complete" if _is_gnu() else "bind ^I rl_complete")
-        if _is_gnu():  # end of line, discard, "take the next key literally", ^C, enter
-            readline.parse_and_bind(r'"\C-c": "\C-e\C-u\C-v\C-c\C-m"')
-        if history:
-            with contextlib.suppress(OSError):
-                readline.read_history_file(history)
-        entered = readline.get_current_history_length()
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSANOW, settings)  # the other thread may sit in input(), in raw mode
-        if readline is not None and history:
-            entered = readline.get_current_history_length() - entered
-            with contextlib.suppress(OSError), open(history, "a"):  # it must exist to be appended to
-                readline.append_history_file(entered, history)
-
-
-def read_line(prompt: str) -> str:
-    """What ``input()`` does without readline, by the descriptor. Raises EOFError at the end of the input.
-
-    ``input()`` would wait inside C's ``fgets``, which holds a lock on stdin; newer C libraries wait for it in
-    ``exit()``, and the session could not end while the other thread sits here.
-    """
-    sys.stdout.write(prompt)
-    sys.stdout.flush()
-    data = b""
-    while not data.endswith(b"\n"):
-        more = os.read(sys.stdin.fileno(), 4096)  # a terminal gives one line at a time
-        if not more:
-            if data:
-                break
-            raise EOFError
-        data += more
-    return data.decode(sys.stdin.encoding, sys.stdin.errors or "strict").removesuffix("\n")
-
-
-@contextlib.contextmanager
-def _ctrl_c_as_a_key() -> Iterator[None]:
-    """While readline edits a line, let Ctrl-C reach it as a character, not the process as a signal."""
-    settings = termios.tcgetattr(0)
-    characters = settings[6]
-    if readline is None or not _is_gnu() or characters[termios.VINTR] != CTRL_C.encode():
-        yield
-        return
-    characters[termios.VINTR] = bytes([os.fpathconf(0, "PC_VDISABLE")])
-    termios.tcsetattr(0, termios.TCSANOW, settings)
-    try:
-        yield
-    finally:
-        characters[termios.VINTR] = CTRL_C.encode()
-        termios.tcsetattr(0, termios.TCSANOW, settings)
-
-
-def _is_gnu() -> bool:
-    """Whether readline is GNU's, not the editline library behind the same module: its bindings differ."""
-    return readline is not None and "libedit" not in (readline.__doc__ or "")
+    def showtraceback(self) -> None:
+        """Show an error of the editor itself."""
+        self._prompt.showtraceback()

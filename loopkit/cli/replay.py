@@ -12,9 +12,10 @@ __all__ = ["main"]
 _USAGE = """\
 usage: loopkit replay TOKEN FILE::test [--html FILE]
 
-Runs an async function or test without arguments once more as a token tells it, from the report of
-loopkit explore or of pytest. Exit code 0: it does not fail (any more); 1: it does, and the report is
-printed; 2: the token is none, or the program is not the one that it was made with.
+Runs an async function or test without arguments once more as a token tells
+it, from the report of loopkit explore or of pytest. Exit code 0: it does not
+fail (any more); 1: it does, and the report is printed; 2: the token is none,
+or the program is not the one that it was made with.
 """
 
 

@@ -14,9 +14,10 @@ from loopkit.cli.options import UsageError
 USAGE = """\
 usage: loopkit top PID [--interval SECONDS] [--once] [--json]
 
-How busy each loop is and how late, what ran on it by coroutine function, and its connections by bytes;
-every SECONDS (default 2), or once over that time. While it looks, the loop runs in its observed turn, which
-is slower. Ctrl-C ends.
+How busy each loop is and how late, what ran on it by coroutine function, and
+its connections by bytes; every SECONDS (default 2), or once over that time.
+While it looks, the loop runs in its observed turn, which is slower. Ctrl-C
+ends.
 """
 
 

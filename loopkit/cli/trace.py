@@ -17,13 +17,16 @@ USAGE = """\
 usage: loopkit trace [-o FILE] [--last N] [OPTIONS] FILE [ARGS...]
        loopkit trace [-o FILE] [--last N] [OPTIONS] -m MODULE [ARGS...]
 
-Runs any asyncio program, unmodified, and writes what its loops did, turn by turn: what the kernel was asked
-and what it answered, what was called and why. What looks wrong is named on standard error.
+Runs any asyncio program, unmodified, and writes what its loops did, turn by
+turn: what the kernel was asked and what it answered, what was called and why.
+What looks wrong is named on standard error.
 
-  -o FILE    .html, a page to play it; .json, for Perfetto and loopkit view; .txt, to read. Default:
-  trace.html --last N   keep the last N turns of each loop; default 10000; 0 keeps all
+  -o FILE    .html, a page to play it (the default: trace.html); .json, for
+             Perfetto and loopkit view; .txt, to read
+  --last N   keep the last N turns of each loop; default 10000; 0 keeps all
 
-Ctrl-C ends the program as ever, and keeps what there is. OPTIONS are those of loopkit itself.
+Ctrl-C ends the program as ever, and keeps what there is. OPTIONS are those of
+loopkit itself.
 """
 
 #: Options of loopkit's own that take a word.

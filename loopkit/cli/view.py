@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from loopkit.diagnostics.recording import Call, Note, Poll, Recording, Track
 
 USAGE = """\
-usage: loopkit view FILE              step through a trace or a flight recording, in the terminal
-       loopkit view FILE -o OUT       turn it into a page (.html), a trace (.json) or text (.txt)
-       loopkit view FILE --lint       only what looks wrong; exit code 1 if anything does
+usage: loopkit view FILE          step through a trace or flight recording, in
+                                  the terminal
+       loopkit view FILE -o OUT   turn it into a page (.html), a trace (.json)
+                                  or text (.txt)
+       loopkit view FILE --lint   only what looks wrong; exit code 1 if there
+                                  is something
 
-FILE is a .json or .html that loopkit wrote. Without a terminal the whole text is printed.
+FILE is a .json or .html that loopkit wrote. Without a terminal the whole text
+is printed.
 """
 
 KEYS = "arrows or n p: step   N P: turn   s: slowest   w: why   q: quit"

@@ -77,10 +77,21 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-class Terminal:
-    """``python -m loopkit`` on a pseudo-terminal. Tests type, and wait for what must appear."""
+# Python's editor says when it begins to take keys (what is pasted is marked from now on), and when it ends.
+_PASTES, _ENTERED = "\x1b[?2004h", "\x1b[?2004l"
+_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[@-~]|[=>])")
+READY = "<ready>"
 
-    def __init__(self, *words: str, cwd: Path, **more: str) -> None:
+
+class Terminal:
+    """``python -m loopkit`` on a pseudo-terminal. Tests type, and wait for what must appear.
+
+    Args:
+        editor: it edits by Python's own editor, which draws the line again after each key, with its prompt.
+            What is read is then without the escape sequences, and ">>> " stands for "it takes keys again".
+    """
+
+    def __init__(self, *words: str, cwd: Path, editor: bool = False, **more: str) -> None:
         self.fd, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.settings = termios.tcgetattr(slave)
@@ -96,6 +107,9 @@ class Terminal:
         )
         os.close(slave)
         self.unread = ""
+        self.editor = editor
+        self.up = "\x1bOA" if editor else "\x1b[A"  # it has the terminal send what terminfo says
+        self.half = ""  # of an escape sequence
 
     def __enter__(self) -> "Terminal":
         return self
@@ -110,6 +124,8 @@ class Terminal:
 
     def expect(self, text: str) -> str:
         """Read until *text* has appeared since the last call, and return what came before it."""
+        if self.editor and text == ">>> ":
+            text = READY
         end = time.monotonic() + LIMIT
         while text not in self.unread:
             assert self._more(end - time.monotonic()), self._missing(text)
@@ -133,11 +149,21 @@ class Terminal:
 
     def enter_block(self, *lines: str) -> None:
         """Type a compound statement, each line when it is asked for, and the empty line that ends it."""
+        if self.editor:  # it would indent them once more
+            self.paste(*lines)
+            self.expect(">>> ")
+            return
         for line in lines:
             self.type(line + "\n")
             self.expect("... ")
         self.type("\n")
         self.expect(">>> ")
+
+    def paste(self, *lines: str) -> None:
+        """Paste a block, as terminals mark it, and type the empty line that ends it."""
+        self.type("\x1b[200~" + "\n".join(lines) + "\x1b[201~")
+        self.expect(lines[-1])  # keys that come at once are taken for a part of it
+        self.type("\n\n")
 
     def ended(self) -> int:
         """Read to the end and return the exit status."""
@@ -153,8 +179,15 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:  # EIO: nobody has the other end
             return False
-        self.unread += data.decode(errors="replace")
+        text = data.decode(errors="replace")
+        self.unread += self._readable(text) if self.editor else text
         return bool(data)
+
+    def _readable(self, text: str) -> str:
+        text = self.half + text
+        self.half = match[0] if (match := re.search(r"\x1b(\[[0-9;?]*)?$", text)) else ""
+        text = text.removesuffix(self.half)
+        return _ESCAPES.sub("", text.replace(_PASTES, READY).replace(_ENTERED, "\r\n"))
 
     def _missing(self, text: str) -> str:
         return f"{text!r} did not appear; the rest of the screen: {self.unread!r}"

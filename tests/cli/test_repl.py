@@ -1,27 +1,31 @@
 """Does the prompt await, survive Ctrl-C, keep background tasks running, and leave the terminal as it was?"""
 
+import importlib.util
+import re
 import signal
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Terminal, python, run_loopkit
+from tests.cli.commands import SOURCE, Terminal, python, run_loopkit
 
 NO_READLINE = "import sys; sys.modules['readline'] = None\n"
+EDITS = sys.version_info >= (3, 13) and importlib.util.find_spec("_pyrepl") is not None
+EDITORS = [*(["python's editor"] if EDITS else []), "readline", "no readline"]
 
 
-@pytest.fixture(params=["readline", "no readline"])
+@pytest.fixture(params=EDITORS)
 def prompt(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    """A prompt that has shown its first >>>, with readline's line editing and with the terminal driver's."""
-    more = {}
+    """A prompt that has shown its first >>>, with each way of editing."""
+    editor = request.param == "python's editor"
+    more = {} if editor else {"PYTHON_BASIC_REPL": "1"}
     if request.param == "no readline":
         (tmp_path / "sitecustomize.py").write_text(NO_READLINE)
-        from tests.cli.commands import SOURCE
-
-        more = {"PYTHONPATH": f"{SOURCE}:{tmp_path}"}
-    with Terminal("-q", cwd=tmp_path, **more) as terminal:
+        more["PYTHONPATH"] = f"{SOURCE}:{tmp_path}"
+    with Terminal("-q", cwd=tmp_path, editor=editor, **more) as terminal:
         terminal.expect(">>> ")
         yield terminal
 
@@ -41,7 +45,9 @@ def test_traceback_begins_at_the_statement(prompt: Terminal) -> None:
     for statement in ("1/0", "await asyncio.sleep('x')"):
         prompt.type(f"{statement}\n")
         prompt.expect("Traceback (most recent call last):\r\n")
-        assert 'File "<stdin>", line 1, in <module>' in prompt.expect("Error")
+        shown = prompt.expect("Error")
+        assert re.search(r'^  File "<(stdin|python-input-\d)>", line 1, in <module>\r\n', shown)
+        assert not prompt.editor or statement in shown
         prompt.expect(">>> ")
 
 
@@ -86,8 +92,7 @@ def test_a_second_ctrl_c_interrupts_a_coroutine_that_computes(prompt: Terminal) 
     prompt.type("await f()\n")
     prompt.expect("computing")
     prompt.type_until("\x03", "KeyboardInterrupt")
-    prompt.expect(">>> ")
-    prompt.enter("21 * 2", "42")
+    prompt.type_until("21 * 2\n", "\r\n42\r\n")  # one Ctrl-C more may be on its way
 
 
 def test_ctrl_c_at_the_prompt_throws_the_line_away(prompt: Terminal) -> None:
@@ -171,39 +176,99 @@ def test_ctrl_c_while_leaving_gives_up_on_a_task_that_will_not_end(prompt: Termi
     assert "loopkit/cli" not in prompt.unread
 
 
-def test_completion_and_history_with_readline(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", EDITORS[:-1])
+def test_completion_and_history(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("readline")
-    with Terminal("-q", cwd=tmp_path) as prompt:
+    editor = kind == "python's editor"
+    more = {} if editor else {"PYTHON_BASIC_REPL": "1"}
+    with Terminal("-q", cwd=tmp_path, editor=editor, **more) as prompt:
         prompt.expect(">>> ")
         prompt.enter("remembered_name = 41", "\n")
         prompt.enter("remembered_na\t + 1", "\r\n42\r\n")
         prompt.type("\x04")
         assert prompt.ended() == 0
-    assert "remembered_name = 41\n" in (tmp_path / "history").read_text()
-    with Terminal("-q", cwd=tmp_path) as prompt:
+    assert (tmp_path / "history").read_text().count("remembered_name = 41\n") == 1
+    with Terminal("-q", cwd=tmp_path, editor=editor, **more) as prompt:
         prompt.expect(">>> ")
-        prompt.type("\x1b[A\x1b[A\n")  # up, up
+        prompt.type(f"{prompt.up}{prompt.up}\n")
         prompt.expect(">>> ")
         prompt.enter("remembered_name", "\r\n41\r\n")
         prompt.type("\x04")
         assert prompt.ended() == 0
 
 
-def test_completion_shows_public_names_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", EDITORS[:-1])
+def test_completion_shows_public_names_only(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("readline")
-    with Terminal("-q", cwd=tmp_path) as prompt:
+    editor = kind == "python's editor"
+    more = {} if editor else {"PYTHON_BASIC_REPL": "1"}
+    with Terminal("-q", cwd=tmp_path, editor=editor, **more) as prompt:
         prompt.expect(">>> ")
-        prompt.type("loopkit.\t\t")
-        shown = prompt.expect(">>> ")
-        for name in ("loopkit.EpollLoop", "loopkit.run(", "loopkit.install("):
-            assert name in shown
-        for name in ("loopkit.watches", "loopkit.late", "loopkit.transports", "loopkit._"):
-            assert name not in shown
+        prompt.enter("import loopkit.testing, json.decoder", "\n")
+        for module, public, private in (
+            ("loopkit", ("EpollLoop", "run", "install"), ("watches", "late", "transports", "_")),
+            ("loopkit.testing", ("SimLoop", "explore"), ("annotations", "_")),
+            ("json.decoder", ("JSONDecoder",), ("scanner", "NaN", "_")),
+        ):
+            prompt.type(f"{module}.\t\t\t")
+            shown = prompt.expect(f"{module}.{public[0]}")
+            prompt.type("\x03")
+            shown += f"{module}.{public[0]}" + prompt.expect("KeyboardInterrupt")
+            prompt.expect(">>> ")
+            for name in public:
+                assert f"{module}.{name}" in shown
+            for name in private:
+                assert f"{module}.{name}" not in shown
+
+
+@pytest.mark.skipif(not EDITS, reason="this Python has no such editor")
+def test_pythons_editor_indents_and_brings_a_whole_statement_back(tmp_path: Path) -> None:
+    with Terminal("-q", cwd=tmp_path, editor=True) as prompt:
+        prompt.expect(">>> ")
+        prompt.type("async def double(x):\nif x:\nreturn 2 * await asyncio.sleep(0, x)\n\n")
+        prompt.expect(">>> ")
+        prompt.enter("await double(21)", "\r\n42\r\n")
+        prompt.type(prompt.up * 2 + "\x7f" * 2 + "x + 1)\n\n")  # up to the block; its last characters anew
+        prompt.expect(">>> ")
+        prompt.enter("await double(21)", "\r\n44\r\n")
+        prompt.type("\x04")
+        assert prompt.ended() == 0
+    assert (
+        "async def double(x):\r\n    if x:\r\n        return" in (tmp_path / "history").read_bytes().decode()
+    )
+
+
+@pytest.mark.skipif(not EDITS, reason="this Python has no such editor")
+def test_statements_that_are_pasted_run_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
+    with Terminal("-q", cwd=tmp_path, editor=True) as prompt:
+        prompt.expect(">>> ")
+        prompt.paste("a = await asyncio.sleep(0, 20)", "a += 1", "1/0", "a = 0")
+        prompt.expect("ZeroDivisionError")
+        prompt.expect(">>> ")
+        prompt.enter("a * 2", "\r\n42\r\n")
+
+
+@pytest.mark.skipif(not EDITS, reason="this Python has no such editor")
+def test_what_is_no_python_is_an_error_and_the_word_exit_leaves(tmp_path: Path) -> None:
+    with Terminal("-q", cwd=tmp_path, editor=True) as prompt:
+        prompt.expect(">>> ")
+        prompt.enter("for for", "SyntaxError: invalid syntax")
+        prompt.type("exit\n")
+        assert prompt.ended() == 0
+        assert "Traceback" not in prompt.unread
+        assert termios.tcgetattr(prompt.fd) == prompt.settings
+
+
+def test_a_terminal_that_can_do_little_is_edited_by_readline(tmp_path: Path) -> None:
+    with Terminal("-q", cwd=tmp_path, TERM="dumb") as prompt:
+        prompt.expect(">>> ")
+        prompt.enter("await asyncio.sleep(0, 42)", "\r\n42\r\n")
 
 
 def test_banner_names_the_poller_and_options_hold(tmp_path: Path) -> None:
-    with Terminal("--poller", "select", "--debug", cwd=tmp_path) as prompt:
-        assert "(select) on Python" in prompt.expect(">>> import asyncio, loopkit\r\n>>> ")
+    with Terminal("--poller", "select", "--debug", cwd=tmp_path, editor=EDITS) as prompt:
+        assert "(select) on Python" in prompt.expect(">>> import asyncio, loopkit\r\n")
+        prompt.expect(">>> ")
         prompt.enter("asyncio.get_running_loop().get_debug()", "True")
 
 

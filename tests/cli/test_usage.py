@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from loopkit.cli import VERBS
 from tests.cli.commands import LIMIT, LOOPKIT, SOURCE, environment, python, run_loopkit
 
 WRONG = {
@@ -89,7 +91,6 @@ def test_a_file_with_the_name_of_a_verb_can_be_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["run", "--help"], ["repl", "-h"]])
 def test_help_names_every_verb_and_poller(words: list[str]) -> None:
-    from loopkit.cli import VERBS
     from loopkit.pollers import POLLERS
 
     ended = run_loopkit(*words)
@@ -98,9 +99,24 @@ def test_help_names_every_verb_and_poller(words: list[str]) -> None:
         assert name in ended.out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["check", "--help"]])
-def test_help_fits_eighty_columns(words: list[str]) -> None:
-    assert [line for line in run_loopkit(*words).out.splitlines() if len(line) >= 80] == []
+HELP = [
+    ["--help"],
+    *([verb, "--help"] for verb in VERBS),
+    *(["bench", verb, "--help"] for verb in ("compare", "show", "models")),
+    ["check", "--lang=zh", "--help"],
+]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_fits_eighty_columns_and_says_how_it_is_used(words: list[str]) -> None:
+    ended = run_loopkit(*words, COLUMNS="80", PYTHONIOENCODING="utf-8")
+    assert (ended.code, ended.err) == (0, "")
+    assert " loopkit " in ended.out.splitlines()[0].replace("\uff1a", ": ")
+    # A Chinese character takes two columns.
+    wide = [
+        sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line) for line in ended.out.splitlines()
+    ]
+    assert max(wide) < 80
 
 
 def test_help_says_that_standard_input_can_be_run() -> None:
@@ -140,8 +156,6 @@ def test_nobody_reading_is_no_traceback(words: list[str], unbuffered: str) -> No
 
 def test_every_verb_has_its_module() -> None:
     from importlib import import_module
-
-    from loopkit.cli import VERBS
 
     for verb in VERBS:
         assert callable(import_module(f"loopkit.cli.{verb}").main)
