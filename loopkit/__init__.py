@@ -36,7 +36,7 @@ from .runner import install, new_event_loop, run
 
 if _folder is not None:
     sys.path.insert(0, _folder)
-del _folder
+del _folder, sys
 
 __version__ = "0.1.0"
 
