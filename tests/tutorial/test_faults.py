@@ -13,6 +13,10 @@ import pytest
 from tests.tutorial.programs import PATIENCE, TUTORIAL, environment
 
 SHOWN = {
+    "accepted_blocks": (
+        "the listener blocks: False, the client: True; ben waits until anna says something",
+        "the listener blocks: False, the client: False; ben is answered",
+    ),
     "bare_except": (
         "silent client: nothing there; client that says hello: nothing there",
         "silent client: nothing there; client that says hello: AttributeError came through",
