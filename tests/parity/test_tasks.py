@@ -10,6 +10,9 @@ variable = contextvars.ContextVar("variable", default="default")
 
 PASSES_KWARGS = sys.version_info >= (3, 14) or sys.version_info[:3] == (3, 13, 3)
 DROPS_NAME = (3, 13, 4) <= sys.version_info < (3, 14)
+CANCELS_GROUPS = pytest.mark.skipif(
+    not hasattr(asyncio.TaskGroup, "cancel"), reason="TaskGroup.cancel is new in Python 3.15"
+)
 
 
 async def test_futures_and_tasks_belong_to_the_loop():
@@ -214,6 +217,21 @@ async def test_an_eager_task_can_be_made_directly():
     assert await task == "done"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="TaskGroup passes eager_start on from Python 3.14")
+@pytest.mark.uvloop_differs(reason="TypeError or silently not eager", run=False)
+@pytest.mark.parametrize("eager", [True, False])
+async def test_a_task_is_eager_or_not_as_its_maker_says(eager):
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        for factory in (None, asyncio.eager_task_factory):
+            loop.set_task_factory(factory)
+            for create_task in (loop.create_task, group.create_task):
+                task = create_task(asyncio.sleep(0, "slept"), eager_start=eager)
+                begun = task.get_coro().cr_await is not None
+                assert begun == eager
+                assert await task == "slept"
+
+
 async def test_unknown_keywords_are_refused_as_asyncio_does():
     loop = asyncio.get_running_loop()
     coroutine = asyncio.sleep(0)
@@ -241,6 +259,43 @@ async def test_a_task_group_cancels_the_others_when_one_fails():
             group.create_task(fail())
     assert caught.group_contains(LookupError)
     assert ended == [1, 1]
+
+
+@CANCELS_GROUPS
+async def test_a_cancelled_task_group_ends_its_tasks_and_its_body_without_an_error():
+    ended = []
+
+    async def forever():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("task")
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(forever()) for _ in range(2)]
+        asyncio.get_running_loop().call_soon(group.cancel)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("body")
+    assert sorted(ended) == ["body", "task", "task"]
+    assert all(task.cancelled() for task in tasks)
+    assert asyncio.current_task().cancelling() == 0
+    group.cancel()  # too late to do anything
+    await asyncio.sleep(0)
+
+
+@CANCELS_GROUPS
+async def test_a_task_group_that_is_cancelled_beforehand_runs_nothing_that_waits():
+    group = asyncio.TaskGroup()
+    group.cancel()
+    reached = []
+    async with group:
+        reached.append("body")
+        await asyncio.get_running_loop().create_future()
+        reached.append("after")
+    assert reached == ["body"]
+    await asyncio.sleep(0)
 
 
 async def test_a_cancelled_task_ends_cancelled():
