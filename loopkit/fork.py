@@ -12,8 +12,8 @@ child.
 
 from __future__ import annotations
 
+import asyncio
 import os
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,10 @@ loops: weakref.WeakSet[Loop] = weakref.WeakSet()
 
 def before() -> None:
     """Send what is held by the loop of this thread."""
-    for loop in list(loops):
-        if loop._thread_id == threading.get_ident():
-            loop._send_all_held()
+    # Asked, not gone through: other threads make loops meanwhile, and a set that grows ends an iteration.
+    loop: Any = asyncio._get_running_loop()
+    if loop in loops:
+        loop._send_all_held()
 
 
 def after_in_child() -> None:

@@ -306,28 +306,30 @@ class Hooks:
         self.audience.tell("written", transport._fd, held, max(size - held - queued, 0), queued)
 
 
-#: Who wants to hear of writes; while there is somebody, the transports' `write` is `_telling(write)`.
-_listeners: weakref.WeakSet[Hooks] = weakref.WeakSet()
+#: Who wants to hear of a loop's writes, by the loop's id(), which lives as long as they do; while there is
+#: somebody, the transports' `write` is `_telling(write)`. Loops of several threads come and go here.
+_listeners: weakref.WeakValueDictionary[int, Hooks] = weakref.WeakValueDictionary()
+_coming_and_going = threading.Lock()
 _write: Any = StreamTransport.write
 
 
 def _observe_writes(hooks: Hooks) -> None:
-    if not _listeners:
-        StreamTransport.write = _telling(_write)  # type: ignore[method-assign]
-    _listeners.add(hooks)
+    with _coming_and_going:
+        if not _listeners:
+            StreamTransport.write = _telling(_write)  # type: ignore[method-assign]
+        _listeners[id(hooks.audience.loop)] = hooks
 
 
 def _ignore_writes(hooks: Hooks) -> None:
-    if hooks in _listeners:
-        _listeners.remove(hooks)
-        if not _listeners:
+    with _coming_and_going:
+        if _listeners.pop(id(hooks.audience.loop), None) is not None and not _listeners:
             StreamTransport.write = _write  # type: ignore[method-assign]
 
 
 def _telling(write: Any) -> Any:
     @functools.wraps(write)
     def told(transport: Any, data: Any) -> None:
-        hooks = next((hooks for hooks in _listeners if hooks.audience.loop is transport._loop), None)
+        hooks = _listeners.get(id(transport._loop))
         if hooks is None or not len(data):
             write(transport, data)
             return
