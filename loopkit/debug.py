@@ -73,9 +73,15 @@ def set_debug(loop: Loop, enabled: bool) -> None:
 def mind_observers(loop: Loop) -> None:
     """Debug mode was switched, or who observes the turns has changed: go on with the right kind of turn."""
     observed = loop._instruments is not None and bool(loop._instruments.observers)
-    loop._guarded = bool(loop._debug) or observed or loop._closed or loop._own_call_at
+    loop._guarded = bool(loop._debug) or observed or loop._closed or has_own_call_at(loop)
     if loop.is_running():
         loop._leave = True
+
+
+def has_own_call_at(loop: Loop) -> bool:
+    """Whether `call_at` was overridden or replaced: in a subclass, in the class, or on this very loop."""
+    # Not by loop.__dict__: once that was asked for, Python 3.12 looks up every method the slow way.
+    return getattr(loop.call_at, "__func__", None) is not loop._plain_call_at.__func__
 
 
 def track_origins(loop: Loop, enabled: bool) -> None:

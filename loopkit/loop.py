@@ -91,8 +91,7 @@ class Loop(asyncio.AbstractEventLoop):
     #: Whether any loop of ours was made in this process: the command line remarks at exit that none was.
     _made = False
 
-    #: A subclass has a call_at of its own: call_later goes through it, as asyncio's does.
-    _own_call_at = False
+    #: A subclass has a clock of its own.
     _own_clock = False
 
     # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them
@@ -168,7 +167,6 @@ class Loop(asyncio.AbstractEventLoop):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._own_call_at = cls.call_at is not Loop.call_at
         cls._own_clock = cls.time is not Loop.time
 
     def __repr__(self) -> str:
@@ -187,6 +185,7 @@ class Loop(asyncio.AbstractEventLoop):
         """
         self._check_closed()
         self._check_not_running()
+        debug.mind_observers(self)  # maybe call_at was replaced
         hooks = sys.get_asyncgen_hooks()
         try:
             self._thread_id = threading.get_ident()
@@ -520,7 +519,7 @@ class Loop(asyncio.AbstractEventLoop):
             raise TypeError("delay must not be None")
         when = self.time() + delay
         if self._guarded:
-            if self._own_call_at:
+            if debug.has_own_call_at(self):
                 return self.call_at(when, callback, *args, context=context)
             handle = debug.guarded_timer(self, when, callback, args, context)
         else:
@@ -560,6 +559,9 @@ class Loop(asyncio.AbstractEventLoop):
         timers.seq = seq = timers.seq + 1
         heappush(timers.heap, (when, seq, handle))
         return handle
+
+    #: call_later goes through whatever else stands under the name, as asyncio's does.
+    _plain_call_at = call_at
 
     def _new_handle(
         self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None

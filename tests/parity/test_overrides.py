@@ -109,6 +109,45 @@ def test_call_later_goes_through_call_at(new_loop):
         seen.clear()
 
 
+@pytest.mark.uvloop_differs(reason="goes past it, and lets nobody replace it")
+def test_call_later_goes_through_a_call_at_that_was_put_on_the_loop(new_loop):
+    loop = new_loop()
+    seen, original = [], loop.call_at
+
+    def mine(when, callback, *args, context=None):
+        seen.append(args)
+        return original(when, callback, *args, context=context)
+
+    loop.call_at = mine
+    loop.call_soon(loop.call_later, 0, loop.stop)
+    loop.run_forever()
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert len(seen) >= 2  # sleep() called it, too
+    del loop.call_at
+    seen.clear()
+    loop.call_soon(loop.call_later, 0, loop.stop)
+    loop.run_forever()
+    assert not seen
+
+
+@pytest.mark.uvloop_differs(reason="goes past it, and lets nobody replace it")
+def test_call_later_goes_through_a_call_at_that_was_put_on_the_class(new_loop):
+    kind = type("Loop", (type(new_loop()),), {})
+    loop = kind()
+    original, seen = kind.call_at, []
+
+    def mine(self, when, callback, *args, context=None):
+        seen.append(args)
+        return original(self, when, callback, *args, context=context)
+
+    kind.call_at = mine
+    try:
+        loop.run_until_complete(asyncio.sleep(0.001))
+    finally:
+        loop.close()
+    assert seen
+
+
 @pytest.mark.uvloop_differs(reason="goes past it")
 def test_a_call_later_of_its_own_may_go_on_to_call_at(new_loop):
     kind = type(new_loop())
