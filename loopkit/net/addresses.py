@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ def interleave(infos: Sequence[AddrInfo], first: int) -> list[AddrInfo]:
         del lists[0][: first - 1]
     ordered += [info for infos in itertools.zip_longest(*lists) for info in infos if info is not None]
     return ordered
+
+
+def bind_reason(exc: OSError) -> str:
+    """What went wrong with `bind`, as asyncio's error tells it."""
+    return str(exc).lower() if sys.version_info >= (3, 13) else str(exc.strerror).lower()
 
 
 def set_reuse_port(sock: socket.socket) -> None:

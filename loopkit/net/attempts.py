@@ -11,6 +11,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from . import addresses
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -94,7 +96,9 @@ def _bind_any(
                 sock.bind(address)
                 return
             except OSError as exc:
-                message = f"error while attempting to bind on address {address!r}: {str(exc).lower()}"
+                message = (
+                    f"error while attempting to bind on address {address!r}: {addresses.bind_reason(exc)}"
+                )
                 failures.append(OSError(exc.errno, message))
         if failures:
             raise failures.pop()

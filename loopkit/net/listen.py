@@ -108,7 +108,9 @@ def bind(
             try:
                 sock.bind(address)
             except OSError as exc:
-                message = f"error while attempting to bind on address {address!r}: {_reason(exc)}"
+                message = (
+                    f"error while attempting to bind on address {address!r}: {addresses.bind_reason(exc)}"
+                )
                 if exc.errno == errno.EADDRNOTAVAIL and sys.version_info >= (3, 13):
                     sockets.pop().close()  # the family exists but is not enabled
                     if loop._debug:
@@ -122,10 +124,6 @@ def bind(
             sock.close()
         raise
     return sockets
-
-
-def _reason(exc: OSError) -> str:
-    return str(exc).lower() if sys.version_info >= (3, 13) else str(exc.strerror).lower()
 
 
 def bind_unix(path: str | bytes, mode: int | None) -> socket.socket:
