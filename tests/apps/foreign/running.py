@@ -85,7 +85,15 @@ def outcomes(
             "PYTHONPATH": str(Path(__file__).parent),
         }
         command = [str(python.parent / "pytest"), "-q", "-p", "plugin", "-p", "no:cacheprovider"]
-        command += ["-o", "addopts=", f"--timeout={PATIENCE}", *suite.aside, *options, *(only or suite.tests)]
+        command += [
+            "-o",
+            "addopts=",
+            f"--timeout={PATIENCE}",
+            "--continue-on-collection-errors",
+            *suite.aside,
+            *options,
+            *(only or suite.tests),
+        ]
         try:
             done = subprocess.run(
                 command,
