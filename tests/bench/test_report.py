@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loopkit.bench.report import html, markdown, svg, versions
+from loopkit.bench.report.chart import panels
 from loopkit.bench.report.compare import compare_reports
 from loopkit.bench.report.rows import number, table
 from loopkit.bench.report.terminal import PlainProgress, plain_text
@@ -183,8 +184,31 @@ def test_the_svg_is_well_formed_and_stands_alone() -> None:
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "8.50  (0.85)" in texts
     assert "protocol echo & more" in texts
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}rect"))) == 1 + 3 + 1
+    kinds = [element.get("class") for element in root.iter("{http://www.w3.org/2000/svg}rect")]
+    assert sorted(kinds) == ["asyncio", "asyncio", "loopkit", "paper", "spread", "spread", "uvloop"]
     assert not foreign_references(drawn)
+
+
+def test_a_picture_says_where_it_was_measured_and_what_its_words_mean() -> None:
+    report = make_report()
+    drawn = svg.draw(report)
+    for said in ("CPython &lt;3&gt;, today; cold heap, median of 3 rounds", "the ratio within each round"):
+        assert said in drawn
+    assert "cold heap: a young process" in drawn
+    assert "bare select.epoll server" not in drawn  # there is none in it
+    report.scenarios[0].rows.append(LoopResult("floor", [sample(4e-6)]))
+    report.about["heap"] = "warm"
+    drawn = svg.draw(report)
+    assert "bare select.epoll server" in drawn
+    assert "cold heap" not in drawn
+    assert "warm heap: a process" in drawn
+
+
+def test_the_spread_of_the_rounds_is_drawn_around_the_end_of_the_bar() -> None:
+    bars = {bar.label: bar for bar in panels(make_report())[0].bars}
+    assert bars["asyncio"].spread == pytest.approx(2.5 / 34)
+    assert bars["uvloop"].spread == 0
+    assert bars["bad<loop>"].spread == 0
 
 
 class _Balance(HTMLParser):

@@ -22,15 +22,28 @@ COLOURS = {
 }
 
 
+TITLE = "Event loops compared by loopkit bench: less is better"
+
+FLOOR_SAYS = "floor: no event loop, but a bare select.epoll server: what remains when a loop costs nothing."
+HEAP_SAYS = {
+    "cold": "cold heap: a young process: each block of 128 KiB (asyncio reads into such) is a system call.",
+    "warm": "warm heap: a process that once freed a large block, and gets the next without a system call.",
+}
+
+
 @dataclass(frozen=True)
 class Bar:
-    """One loop: `share` of the panel's width, what is written beside it, or how the loop failed."""
+    """One loop: `share` of the panel's width, what is written beside it, or how the loop failed.
+
+    The rounds scatter by `spread` to either side, as a share of the panel's width too.
+    """
 
     label: str
     kind: str
     share: float
     text: str
     failure: str = ""
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,28 @@ class Panel:
     title: str
     unit: str
     bars: list[Bar]
+
+
+def about(report: Report) -> str:
+    """On which machine, by which Python and when this was measured."""
+    known = report.about
+    told = ", ".join(known[key] for key in ("python", "system", "processor", "date") if key in known)
+    return f"{told}; {known.get('heap', '?')} heap, median of {known.get('rounds', '?')} rounds"
+
+
+def notes(report: Report) -> list[str]:
+    """What the reader of the picture must know, as far as it is in this one."""
+    rows = [row for scenario in report.scenarios for row in scenario.rows]
+    told = ["line at a bar's end: half the distance between the quartiles of the rounds, to either side."]
+    if any(map(control_of, report.scenarios)):
+        told.append(
+            "in brackets: the ratio within each round, of which the median counts; not that of the medians."
+        )
+    if any(row.loop == FLOOR for row in rows):
+        told.append(FLOOR_SAYS)
+    if (heap := report.about.get("heap")) in HEAP_SAYS:
+        told.append(HEAP_SAYS[heap])
+    return told
 
 
 def control_of(scenario: ScenarioResult) -> str | None:
@@ -77,6 +112,8 @@ def panel(scenario: ScenarioResult) -> Panel:
         text = number(value, figure.scale)
         if control and row.loop != control:
             text += f"  ({ratio(scenario.ratio(row, control))})"
-        bars.append(Bar(row.loop, kind_of(row.loop), max(value, 0.0) / longest, text))
+        share = max(value, 0.0) / longest
+        spread = share * (row.spread(figure.key) or 0.0)
+        bars.append(Bar(row.loop, kind_of(row.loop), share, text, spread=spread))
     per = f"{figure.title}, {figure.unit} per {scenario.operation}"
     return Panel(scenario.title, f"{per}; in brackets: / {control}" if control else per, bars)

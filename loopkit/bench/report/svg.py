@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from loopkit.bench.report.chart import COLOURS, Panel, panels
+from loopkit.bench.report.chart import COLOURS, TITLE, Panel, about, notes, panels
 
 if TYPE_CHECKING:
     from loopkit.bench.results import Report
@@ -21,6 +21,7 @@ BAR = 13
 HEAD = 52
 GAP = 28
 TOP = 64
+LINE = 14
 TITLE_CHARACTERS = 60
 FAILURE_CHARACTERS = 50
 
@@ -31,8 +32,8 @@ def style() -> str:
     dark = "".join(f".{kind}{{fill:{colours[1]}}}" for kind, colours in COLOURS.items())
     return (
         "<style>text{font:12px system-ui,sans-serif;fill:#1f2328}.b{font-weight:600}"
-        f".s{{font-size:11px;fill:#656d76}}.f{{font-size:11px;fill:#cf222e}}.paper{{fill:#fff}}{light}@media(prefers-color-scheme:dark){{"
-        f"text{{fill:#e6edf3}}.s{{fill:#8b949e}}.f{{fill:#ff7b72}}.paper{{fill:#0d1117}}{dark}}}}}</style>"
+        f".s{{font-size:11px;fill:#656d76}}.f{{font-size:11px;fill:#cf222e}}.paper{{fill:#fff}}.spread{{fill:#1f2328}}{light}@media(prefers-color-scheme:dark){{"
+        f"text{{fill:#e6edf3}}.s{{fill:#8b949e}}.f{{fill:#ff7b72}}.paper{{fill:#0d1117}}.spread{{fill:#e6edf3}}{dark}}}}}</style>"
     )
 
 
@@ -46,17 +47,23 @@ def draw(report: Report) -> str:
         parts += [place(panel, GAP + column * (WIDTH + GAP), y) for column, panel in enumerate(line)]
         y += max(map(height, line)) + GAP
     width = GAP + min(COLUMNS, max(1, len(drawn))) * (WIDTH + GAP)
-    known = report.about
-    about = ", ".join(known[key] for key in ("python", "system", "processor", "date") if key in known)
-    about += f"; {known.get('heap', '?')} heap, median of {known.get('rounds', '?')} rounds"
     head = [
-        f'<text class="b" x="{GAP}" y="26">Event loops compared by loopkit bench: less is better</text>',
-        *(
-            f'<text class="s" x="{GAP}" y="{43 + 14 * number}">{escape(line)}</text>'
-            for number, line in enumerate(textwrap.wrap(about, width // 6)[:2])
-        ),
+        f'<text class="b" x="{GAP}" y="26">{TITLE}</text>',
+        *small(about(report), 43, width, most=2),
     ]
-    return document(width, y, "".join(head + parts))
+    for note in notes(report):
+        lines = small(note, y, width)
+        y += LINE * len(lines)
+        head += lines
+    return document(width, y + LINE // 2, "".join(head + parts))
+
+
+def small(text: str, y: int, width: int, most: int = 9) -> list[str]:
+    """Text in small letters, in as many lines as it takes."""
+    return [
+        f'<text class="s" x="{GAP}" y="{y + LINE * number}">{escape(line)}</text>'
+        for number, line in enumerate(textwrap.wrap(text, width // 6)[:most])
+    ]
 
 
 def document(width: int, height: int, content: str) -> str:
@@ -91,8 +98,14 @@ def place(panel: Panel, x: int, y: int) -> str:
             parts.append(f'<text class="f" x="{LABEL}" y="{base}"><title>{escape(bar.failure)}</title>')
             parts.append(f"{escape(text)}</text>")
             continue
-        length = max(1, round(bar.share * (WIDTH - LABEL - VALUE)))
+        room = WIDTH - LABEL - VALUE
+        length, spread = max(1, round(bar.share * room)), round(bar.spread * room)
         size = f'width="{length}" height="{BAR}" rx="2"'
         parts.append(f'<rect class="{bar.kind}" x="{LABEL}" y="{top}" {size}/>')
-        parts.append(f'<text x="{LABEL + length + 6}" y="{base}">{escape(bar.text)}</text>')
+        if spread:
+            left = max(LABEL, LABEL + length - spread)
+            line = f'x="{left}" y="{top + BAR // 2}" width="{LABEL + length + spread - left}" height="1"'
+            parts.append(f'<rect class="spread" {line}/>')
+        beside = LABEL + length + min(spread, VALUE // 4) + 6
+        parts.append(f'<text x="{beside}" y="{base}">{escape(bar.text)}</text>')
     return f'<g transform="translate({x} {y})">{"".join(parts)}</g>'
