@@ -746,7 +746,8 @@ async def test_cancelled_during_the_handshake_nothing_is_left():
     reference = weakref.ref(context)
     del context
     await asyncio.sleep(0.005)  # a loop that has slept keeps nothing alive
-    gc.collect()
+    for _ in range(5):  # PyPy counts no references, and goes from one finalizer to the next
+        gc.collect()
     assert reference() is None
 
 
