@@ -58,7 +58,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._pid = process.pid
         self._context = copy_context()
         self._returncode: int | None = None
-        self._closed = self._finished = False
+        self._finished = False
         self._exit_watch: ExitWatch | None = None
         self._waiters: list[asyncio.Future[int]] = []
         #: Events before connection_made(); None after it.
@@ -67,6 +67,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._pipes: dict[int, WritePipeProtocol | None] = {
             fd: None for fd, file in enumerate(_files(process)) if file is not None
         }
+        self._closed = False  # last: what was not begun to the end needs no end, see __del__
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
