@@ -81,7 +81,7 @@ def mind_observers(loop: Loop) -> None:
 def has_own_call_at(loop: Loop) -> bool:
     """Whether `call_at` was overridden or replaced: in a subclass, in the class, or on this very loop."""
     # Not by loop.__dict__: once that was asked for, Python 3.12 looks up every method the slow way.
-    return getattr(loop.call_at, "__func__", None) is not loop._plain_call_at.__func__
+    return getattr(loop.call_at, "__func__", None) is not loop._plain_call_at.__func__  # type: ignore[attr-defined]
 
 
 def track_origins(loop: Loop, enabled: bool) -> None:

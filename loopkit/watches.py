@@ -256,8 +256,9 @@ class Watches:
     def disown(self, fd: int, owner: Any) -> None:
         """*owner* is about to close *fd*, for which nobody waits any more."""
         entry = self.entries.get(fd)
-        if entry is None or entry.owner is None or deref(entry.owner) not in (owner, None):
-            return  # the number may be somebody else's by now, of whom nothing is known but that he waits
+        known = None if entry is None else entry.owner  # None: of who waits by now, nothing is known
+        if entry is None or known is None or (known is not owner and deref(known) not in (owner, None)):
+            return
         entry.owner = None
         if entry.armed or entry.reader is not None or entry.writer is not None or entry.guest is not None:
             self.forget(fd)
@@ -272,9 +273,8 @@ class Watches:
             self.disown(fd, owner)
 
     def _drop_if_unused(self, fd: int, entry: Entry) -> None:
-        if entry.armed or entry.owner is not None or entry.guest is not None:
-            return
-        if entry.reader is not None or entry.writer is not None:
+        is_awaited = entry.reader is not None or entry.writer is not None
+        if is_awaited or entry.armed or entry.owner is not None or entry.guest is not None:
             return
         if self.entries.get(fd) is entry:
             self.ended = self.polls
