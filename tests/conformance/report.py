@@ -162,6 +162,7 @@ def _failures(name: str, scores: Sequence[ModuleScore]) -> list[str]:
 def _steady(reason: str) -> str:
     """A reason without what differs from run to run, as one line of Markdown."""
     reason = re.sub(r"0x[0-9a-f]+", "0x…", reason.partition("\n")[0])
+    reason = re.sub(r"/(?:[^\s/'\"]+/)+(?=[^\s/'\"]*)", "…/", reason)  # where this machine has its Python
     reason = re.sub(r"(?<=, )\d{5}(?=\))|(?<=fd=)\d+", "…", reason)
     if len(reason) > 140:
         reason = reason[:140] + "…"
