@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -215,6 +216,17 @@ def test_a_message_costs_a_protocol_on_tls_three_frames():
 def test_a_message_costs_a_coroutine_few_frames(serve, bound):
     frames = frames_per_message(serve)
     assert sum(frames.values()) <= bound, frames
+
+
+def test_the_plain_turn_knows_nothing_of_who_looks():
+    """Neither by name nor by a frame: what looks puts itself in the place of the poll, or of the turn."""
+    code = loopkit.Loop._turns.__code__
+    seen = {"_instruments", "_debug", "audience", "metrics", "observers", "tell", "watch"}
+    assert not seen & {*code.co_names, *code.co_varnames, *code.co_freevars}
+    before = frames_per_message(protocol_echo)
+    for name in ("metrics", "observing", "stalls"):
+        importlib.import_module(f"loopkit.diagnostics.{name}")
+    assert frames_per_message(protocol_echo) == before
 
 
 # -- system calls --------------------------------------------------------------------------------------------
