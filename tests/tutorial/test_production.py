@@ -27,6 +27,7 @@ class Service:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             env=environment(),
+            start_new_session=True,  # to be killed with its workers, which hold the other end of the pipe
             **settings,  # type: ignore[call-overload]
         )
         self.log = ""
@@ -40,6 +41,20 @@ class Service:
                 return found[found.re.groups]
         raise AssertionError(f"it never said {pattern!r}, but: {self.log}")
 
+    def tells(self, pattern: str, times: int) -> list[str]:
+        """Read its log until so many lines in it contain this, in any order; returns the pattern's groups."""
+        assert self.process.stderr is not None
+        while len(found := re.findall(pattern, self.log)) < times:
+            line = self.process.stderr.readline()
+            assert line, f"it never said {pattern!r} {times} times, but: {self.log}"
+            self.log += line
+        return found
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=PATIENCE)
@@ -52,13 +67,11 @@ def serving(*arguments: str, workers: int = 2, **settings: object) -> Iterator[t
     service = Service("--port", "0", "--workers", str(workers), *arguments, **settings)
     try:
         port = int(service.says(r"port (\d+), \d+ workers"))
-        for _ in range(workers):
-            service.says("worker .: serving")
+        service.tells("worker .: serving", workers)
         yield service, port
         assert service.end() == 0, service.log
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.kill()
 
 
 def ask(sock: socket.socket, line: bytes) -> bytes:
@@ -81,10 +94,8 @@ def test_the_kernel_deals_the_callers_out_to_all_workers_and_their_metrics_say_s
     service = Service("--port", "0", "--workers", "2", "--metrics", "0")
     try:
         port = int(service.says(r"port (\d+), 2 workers"))
-        ports = []
-        for _ in range(2):
-            ports.append(int(service.says(r"metrics on port (\d+)")))
-            service.says("serving")
+        service.tells("serving", 2)
+        ports = [int(number) for number in service.tells(r"metrics on port (\d+)", 2)]
         with ExitStack() as stack:
             for number in range(40):
                 assert (
@@ -95,8 +106,7 @@ def test_the_kernel_deals_the_callers_out_to_all_workers_and_their_metrics_say_s
             assert min(counts) > 0
         assert service.end() == 0
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.kill()
 
 
 def test_at_the_end_the_idle_are_sent_home_and_an_answer_under_way_arrives_whole() -> None:
