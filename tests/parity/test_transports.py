@@ -138,27 +138,6 @@ async def test_a_transport_nobody_closed_warns():
         assert any(message.startswith("unclosed transport <") for message in messages)
 
 
-@pytest.mark.uvloop_differs(reason="does not keep to this", run=False)
-@pytest.mark.parametrize("kind", ["stream", "datagram"])
-def test_a_transport_that_dies_with_its_loop_warns_too(new_loop, kind):
-    """The collector may end the socket first: that is no reason to hide who forgot to close what."""
-    loop = new_loop()
-
-    async def make():
-        if kind == "datagram":
-            await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
-        else:
-            await loop.create_connection(asyncio.Protocol, *listener.getsockname())
-
-    listener = socket.create_server(("127.0.0.1", 0))  # which lives on, so that no end arrives meanwhile
-    with listener, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        loop.run_until_complete(make())
-        loop.close()
-        gc.collect()
-    assert any(str(warning.message).startswith("unclosed transport <") for warning in caught)
-
-
 # --- set_protocol
 
 
