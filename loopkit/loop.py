@@ -74,9 +74,6 @@ ROUNDS_SECONDS = 0.0005
 
 CLOCK_RESOLUTION = time.get_clock_info("monotonic").resolution
 
-NOT_IN = ~POLLIN
-NOT_OUT = ~POLLOUT
-
 
 class Loop(asyncio.AbstractEventLoop):
     """An `asyncio.AbstractEventLoop` on the poller named by LOOPKIT_POLLER, or the best the platform has.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.log import logger
-from select import POLLNVAL
+from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING
 
 from .. import loop as plain
@@ -19,6 +19,9 @@ from ..handles import handle_of
 
 if TYPE_CHECKING:
     from ..loop import Loop
+
+#: What is for a reader, and what for a writer: errors and hang-ups are for both.
+NOT_OUT, NOT_IN = ~POLLOUT, ~POLLIN
 
 
 def observed_turns(loop: Loop) -> None:
@@ -101,16 +104,16 @@ def _dispatch(loop: Loop, events: list[tuple[int, int]]) -> None:
         if entry is None or mask & POLLNVAL:
             tables.unwanted(fd, mask)
             continue
-        if mask & plain.NOT_OUT:
+        if mask & NOT_OUT:
             if entry.reader is None:
                 tables.unwanted(fd, mask)
             elif entry.read_since != polls:
-                call(loop, handle_of(loop, entry.reader), "event", fd, mask & plain.NOT_OUT)
-        if mask & plain.NOT_IN:
+                call(loop, handle_of(loop, entry.reader), "event", fd, mask & NOT_OUT)
+        if mask & NOT_IN:
             if entry.writer is None:
                 tables.unwanted(fd, mask)
             elif entry.write_since != polls:
-                call(loop, handle_of(loop, entry.writer), "event", fd, mask & plain.NOT_IN)
+                call(loop, handle_of(loop, entry.writer), "event", fd, mask & NOT_IN)
 
 
 def _fire_timers(loop: Loop) -> None:

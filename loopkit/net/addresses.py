@@ -90,9 +90,10 @@ def interleave(infos: Sequence[AddrInfo], first: int) -> list[AddrInfo]:
     return ordered
 
 
-def bind_reason(exc: OSError) -> str:
-    """What went wrong with `bind`, as asyncio's error tells it."""
-    return str(exc).lower() if sys.version_info >= (3, 13) else str(exc.strerror).lower()
+def bind_error(address: Any, exc: OSError) -> OSError:
+    """What asyncio raises when `bind` to *address* has failed with *exc*."""
+    reason = str(exc) if sys.version_info >= (3, 13) else str(exc.strerror)
+    return OSError(exc.errno, f"error while attempting to bind on address {address!r}: {reason.lower()}")
 
 
 def set_reuse_port(sock: socket.socket) -> None:

@@ -96,10 +96,7 @@ def _bind_any(
                 sock.bind(address)
                 return
             except OSError as exc:
-                message = (
-                    f"error while attempting to bind on address {address!r}: {addresses.bind_reason(exc)}"
-                )
-                failures.append(OSError(exc.errno, message))
+                failures.append(addresses.bind_error(address, exc))
         if failures:
             raise failures.pop()
         raise OSError(f"no matching local address with {family=} found")

@@ -108,15 +108,12 @@ def bind(
             try:
                 sock.bind(address)
             except OSError as exc:
-                message = (
-                    f"error while attempting to bind on address {address!r}: {addresses.bind_reason(exc)}"
-                )
                 if exc.errno == errno.EADDRNOTAVAIL and sys.version_info >= (3, 13):
                     sockets.pop().close()  # the family exists but is not enabled
                     if loop._debug:
-                        logger.warning(message)
+                        logger.warning(addresses.bind_error(address, exc).strerror)
                     continue
-                raise OSError(exc.errno, message) from None
+                raise addresses.bind_error(address, exc) from None
         if not sockets:
             raise OSError(f"could not bind on any address out of {[info[4] for info in infos]!r}")
     except BaseException:

@@ -22,6 +22,8 @@ from .errors import Livelock
 from .world import LATEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .loop import SimLoop
 
 
@@ -59,7 +61,7 @@ def _run(loop: SimLoop) -> None:
     late, order = choices.late, choices.order
     asked = choices.asked is not None
     is_ordered = asked or order.next != NEVER
-    is_observed = debug.turns_are_observed(loop)
+    call = _caller(loop)
     for _ in range(len(ready)):
         handle: Any = ready.popleft()
         callback = handle._callback
@@ -75,10 +77,7 @@ def _run(loop: SimLoop) -> None:
                 order.index += 1
                 if (asked or order.index == order.next) and _put_off(loop, handle, owner):
                     continue
-        if is_observed:
-            turns.call(loop, handle)
-        else:
-            _call(loop, handle, callback, handle._args)
+        call(loop, handle)
         world.steps += 1
         if world.observed:
             world.after_step(handle, callback)
@@ -89,9 +88,14 @@ def _run(loop: SimLoop) -> None:
         raise Livelock(world.tell_livelock(f"more than {world.step_limit:,} steps"))
 
 
-def _call(loop: SimLoop, handle: Any, callback: Any, args: Any) -> None:
+def _caller(loop: SimLoop) -> Callable[..., None]:
+    """How callbacks are called in this turn."""
+    return turns.call if debug.turns_are_observed(loop) else _call
+
+
+def _call(loop: SimLoop, handle: Any, why: str = "soon") -> None:
     try:
-        handle._context.run(callback, *args)
+        handle._context.run(handle._callback, *handle._args)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as exc:
@@ -146,7 +150,7 @@ def _dawdle(loop: SimLoop) -> None:
 def _fire_timers(loop: SimLoop) -> None:
     due, world, choices = loop._timers.due, loop.world, loop.world.choices
     sleep = choices.sleep
-    is_observed = debug.turns_are_observed(loop)
+    call = _caller(loop)
     while due:
         timer: Any = due.popleft()
         callback = timer._callback
@@ -158,10 +162,7 @@ def _fire_timers(loop: SimLoop) -> None:
             sleep.index += 1
             if (choices.asked is not None or sleep.index == sleep.next) and _sleep_on(loop, timer):
                 continue
-        if is_observed:
-            turns.call(loop, timer, "timer")
-        else:
-            _call(loop, timer, callback, timer._args)
+        call(loop, timer, "timer")
         if callback is not end_of_sleep:
             _after(loop)
 
