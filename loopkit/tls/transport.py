@@ -151,7 +151,7 @@ class SSLTransport(ShakingTransport):
         # fast: a single record in one frame; see performance.md#single-records
         try:
             buffers.feed(data)
-            data = self._decrypt(len(data))
+            data = self._decrypt(RECORD)  # not what came: the record's beginning may have come before
         except BaseException as exc:
             self._take_rest([], exc)
             return

@@ -1,12 +1,15 @@
 """Peers that mean harm: how much one can make the loop do at a time, and remember."""
 
+import array
 import asyncio
 import contextlib
 import ctypes
 import ctypes.util
+import fcntl
 import socket
 import ssl
 import sys
+import termios
 
 import pytest
 
@@ -166,6 +169,24 @@ async def test_a_record_that_comes_byte_by_byte_is_one_message():
 
         await blocking(send)
         assert await protocol.received(5) == b"hello"
+        assert protocol.events.count("data") == 1
+        peer.sock.close()
+        await protocol.lost()
+
+
+@pytest.mark.parametrize("last", [1, 10])
+async def test_the_end_of_a_record_brings_all_of_it(last):
+    """Its first part is inside OpenSSL by then: what comes out is longer than what came in."""
+    async with serving() as (address, made):
+        peer = await blocking(Peer, address)
+        protocol = await made
+        peer.tls.write(b"x" * 1000)
+        record = peer.outgoing.read()
+        peer.sock.sendall(record[:-last])
+        while array.array("i", fcntl.ioctl(protocol.transport._fd, termios.FIONREAD, bytes(4)))[0]:
+            await asyncio.sleep(0)
+        peer.sock.sendall(record[-last:])
+        assert await protocol.received(1000) == b"x" * 1000
         assert protocol.events.count("data") == 1
         peer.sock.close()
         await protocol.lost()
