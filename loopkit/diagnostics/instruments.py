@@ -9,6 +9,7 @@ The environment asks where the program is not to be changed: the variables below
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -28,6 +29,9 @@ ASKED_FOR = {
     "LOOPKIT_RECORD": "recorder",
     "LOOPKIT_AGENT": "agent",
 }
+
+#: Whom the garbage collector tells. PyPy's has one hook for the whole process, which is left to the program.
+GC_CALLBACKS: list[Any] = getattr(gc, "callbacks", [])
 
 
 class Part(Protocol):

@@ -3,12 +3,17 @@
 While a loop has observers, its turns are the observed ones (`turns.py`), and its handles remember where they
 were scheduled. What an observer can be told:
 
-    turn_begins() poll_begins(timeout)            seconds, or None for ever poll_ends(events)
-    [(fd, mask), ...] callback_begins(call)           what is called, and why it was ready: `Call`
-    callback_ends(call) written(fd, held, sent, queued) bytes of a write: kept until the callback returns,
-    taken by the kernel, waiting opened(fd, owner)               a transport or a server has come closed(fd)
-    ... and gone collected(seconds, generation)  the garbage collector has run in the loop's thread
-    reported(context)               the exception handler is called
+    turn_begins()
+    poll_begins(timeout)             seconds, or None for ever
+    poll_ends(events)                [(fd, mask), ...]
+    callback_begins(call)            what is called, and why it was ready: `Call`
+    callback_ends(call)
+    written(fd, held, sent, queued)  bytes of a write: kept until the callback returns, taken by the kernel,
+                                     waiting
+    opened(fd, owner)                a transport or a server has come
+    closed(fd)                       ... and gone
+    collected(seconds, generation)   the garbage collector has run in the loop's thread (CPython)
+    reported(context)                the exception handler is called
 
 All methods are optional; all are called in the loop's thread, and synchronously: what they take, the loop
 takes longer. An observer that raises is logged and removed.
@@ -22,7 +27,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import sys
 import threading
 import time
@@ -33,7 +37,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import debug
 from ..transports.stream import StreamTransport
 from ..watches import Watches
-from .instruments import Probe, instruments
+from .instruments import GC_CALLBACKS, Probe, instruments
 from .stacks import Place, code_of, is_library, own_place, place_of_code, place_of_frame, places
 
 if TYPE_CHECKING:
@@ -278,7 +282,7 @@ class Hooks:
         # Weakly: a loop that nobody closed shall be collected, and complain.
         method = weakref.WeakMethod(self._on_gc)
         self.on_gc = lambda phase, info: (found := method()) and found(phase, info)
-        gc.callbacks.append(self.on_gc)
+        GC_CALLBACKS.append(self.on_gc)
         _observe_writes(self)
 
     def remove(self) -> None:
@@ -286,8 +290,8 @@ class Hooks:
         loop._watches.__class__ = Watches
         if self.patched:
             vars(loop).pop("call_exception_handler", None)
-        if self.on_gc in gc.callbacks:
-            gc.callbacks.remove(self.on_gc)
+        if self.on_gc in GC_CALLBACKS:
+            GC_CALLBACKS.remove(self.on_gc)
         _ignore_writes(self)
 
     def _on_gc(self, phase: str, info: dict[str, int]) -> None:

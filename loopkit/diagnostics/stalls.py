@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import gc
 import os
 import sys
 import tempfile
@@ -34,7 +33,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from .instruments import Probe, instruments
+from .instruments import GC_CALLBACKS, Probe, instruments
 from .stacks import Place, awaiters, current_task, stack_of_thread, task_words, without_loop
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class Watcher:
             return
         self.beating = False
         self.ended.clear()
-        gc.callbacks.append(self._on_gc)
+        GC_CALLBACKS.append(self._on_gc)
         clock = (
             time.pthread_getcpuclockid(threading.get_ident())
             if hasattr(time, "pthread_getcpuclockid")
@@ -171,7 +170,7 @@ class Watcher:
             return
         self.ended.set()
         with contextlib.suppress(ValueError):
-            gc.callbacks.remove(self._on_gc)
+            GC_CALLBACKS.remove(self._on_gc)
         if thread is not threading.current_thread():
             thread.join()
 

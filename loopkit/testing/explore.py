@@ -120,7 +120,9 @@ def _quiet() -> Iterator[None]:
     """Hundreds of runs are going to end in the middle: nobody wants to hear what they have left open."""
     collects = gc.isenabled()
     gc.disable()
-    gc.freeze()
+    freezes = hasattr(gc, "freeze")  # PyPy has no such thing
+    if freezes:
+        gc.freeze()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
@@ -130,7 +132,8 @@ def _quiet() -> Iterator[None]:
             finally:
                 gc.collect()
     finally:
-        gc.unfreeze()
+        if freezes:
+            gc.unfreeze()
         if collects:
             gc.enable()
 

@@ -32,7 +32,7 @@ HARMLESS = (
     *(int, str, bytes, float, tuple, frozenset, types.NoneType, type, types.ModuleType),
     *(types.FunctionType, types.BuiltinFunctionType, types.GenericAlias, types.UnionType, logging.Logger),
     *(
-        functools._lru_cache_wrapper,
+        type(functools.cache(print)),
         operator.itemgetter,
         typing.TypeVar,
         typing.ParamSpec,
@@ -50,6 +50,7 @@ SHARED = {
     "diagnostics.endings._listeners": "the process ends once; who listens is appended, and read from a copy",
     "diagnostics.endings._owner": "the process's number",
     "diagnostics.instruments.ASKED_FOR": READ,
+    "diagnostics.instruments.GC_CALLBACKS": "the interpreter's own list; who hears looks whose thread it is",
     "diagnostics.observing._listeners": "of the class of transports: by loop, and changed under a lock",
     "diagnostics.observing._coming_and_going": "that lock",
     "diagnostics.recorder._last": "of the loops of a process, the one that was closed last",
