@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-import sys
 import time
 import weakref
 
 import pytest
 
 from tests.support.net import unix_pair
+from tests.support.pythons import counts_references
 
 
 @pytest.fixture
@@ -322,10 +322,7 @@ def test_after_an_interruption_what_was_due_comes_before_what_was_scheduled_late
     assert log == ["ready with it", "due first", "due second", "scheduled in it"]
 
 
-@pytest.mark.skipif(
-    sys.implementation.name == "pypy",
-    reason="PyPy counts no references: what nobody holds goes when it likes",
-)
+@counts_references
 def test_a_busy_loop_keeps_nothing_of_its_last_calls_alive(new_loop):
     loop = new_loop()
     alive = []
