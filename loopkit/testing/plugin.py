@@ -16,6 +16,7 @@ Nothing but this file is loaded before a test asks for more: pytest loads it whe
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any
 
 import pytest
@@ -113,8 +114,14 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
         report = found.report
     _keep(item, None if report is None else report.token)
     if report is not None:
-        report.test, report.is_pytest = item.nodeid, True
+        report.test, report.is_pytest = _as_typed(item), True
         pytest.fail(str(report), pytrace=False)  # it has the program's frames, and ours say nothing
+
+
+def _as_typed(item: pytest.Function) -> str:
+    """Its name as seen from where the command was given: a node id begins where the configuration is."""
+    file = os.path.relpath(item.path, item.config.invocation_params.dir)
+    return "::".join([file, *item.nodeid.split("::")[1:]])
 
 
 def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
