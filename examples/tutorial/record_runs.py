@@ -211,6 +211,8 @@ def without_paths(recording):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = Path(sys.argv[1])
     folder.mkdir(exist_ok=True)
     for name, module_name, title in RUNS:
