@@ -1,7 +1,7 @@
 """Measure the servers of the tutorial, as the chapters do.
 
     python measure.py wait 01_blocking.py          does the second client get an answer?
-    python measure.py idle 02_polling.py           CPU time while 100 clients say nothing
+    python measure.py idle 02_polling.py           CPU time wanted while 100 clients say nothing
     python measure.py cost 04_poll.py 05_epoll.py  CPU time per answer, with more and more silent clients
     python measure.py crowd 03_select.py 1100      how many of so many clients are served
     python measure.py rate 05_epoll.py             answers per second to 50 busy clients
@@ -12,7 +12,6 @@ Linux only: the kernel's own count of a process's CPU time is read from /proc.
 
 import resource
 import select
-import signal
 import socket
 import statistics
 import subprocess
@@ -47,17 +46,20 @@ def running(name):
             try:
                 yield port, process.pid
             finally:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # Ctrl-C would do, but for who starts us with "&": there it is ignored
                 process.wait()
     finally:
         process.kill()
         process.wait()
 
 
-def cpu_seconds(pid):
-    """CPU time of all its threads so far, user and system, to the nanosecond."""
+def cpu_seconds(pid, waiting=False):
+    """CPU time of all its threads so far, user and system, to the nanosecond.
+
+    With *waiting* also the time in which they could have run, and others had the processors.
+    """
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    return sum(sum(map(int, task.read_text().split()[: 1 + waiting])) for task in tasks) / 1e9
 
 
 def ask(sock):
@@ -96,10 +98,10 @@ def wait(name):
 
 def idle(name, count=100, seconds=3):
     with running(name) as (port, pid), clients(port, count):
-        before = cpu_seconds(pid)
+        before, began = cpu_seconds(pid, waiting=True), time.perf_counter()
         time.sleep(seconds)
-        used = (cpu_seconds(pid) - before) / seconds
-        print(f"{name}: {used:.1%} of a core for {count} clients who say nothing")
+        share = (cpu_seconds(pid, waiting=True) - before) / (time.perf_counter() - began)
+        print(f"{name}: wants {share:.1%} of a core for {count} clients who say nothing")
 
 
 def one_cost(name, silent):

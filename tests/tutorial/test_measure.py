@@ -15,7 +15,7 @@ from tests.tutorial.programs import TUTORIAL, environment
     [
         ("wait 01_blocking.py", "01_blocking.py: the second client has no answer after 2 s"),
         ("wait 05_epoll.py", "05_epoll.py: the second client has waited "),
-        ("idle 03_select.py", "03_select.py: 0.0% of a core for 100 clients who say nothing"),
+        ("idle 03_select.py", "03_select.py: wants 0.0% of a core for 100 clients who say nothing"),
         ("crowd 03_select.py 1100", "03_select.py: 1020 of 1100 clients were served"),
     ],
 )

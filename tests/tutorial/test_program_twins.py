@@ -62,7 +62,6 @@ def test_both_are_the_same_program(path: Path) -> None:
     assert code(path) == code(twin_of(path))
 
 
-@pytest.mark.parametrize("path", PROGRAMS)
 def usages(path: Path) -> list[str]:
     """The commands in what it says."""
     return re.findall(r"(?:IDLE=\d+ )?python \S+\.py.*", "\n".join(words(path)))

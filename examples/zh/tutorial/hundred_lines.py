@@ -190,7 +190,7 @@ class Loop(asyncio.AbstractEventLoop):
     # asyncio.Runner 和 asyncio.Task 另外还要的。
 
     async def shutdown_asyncgens(self):
-        """什么也不用做：这个循环不登记异步生成器。"""
+        """什么也不用做：这个循环不记录异步生成器。"""
 
     async def shutdown_default_executor(self, timeout=None):
         """什么也不用做：close() 会做。"""
