@@ -27,7 +27,7 @@ import pytest
 from loopkit.watches import Watches
 from tests.support.fdtable import checked
 from tests.support.leaks import Snapshot
-from tests.support.loops import SIMULATED, SIMULATED_FILES, LoopFactory, factories, name_of
+from tests.support.loops import EARLY, SIMULATED, SIMULATED_FILES, Ambient, LoopFactory, factories, name_of
 
 PARITY = Path(__file__).parent / "parity"
 SHAPE = Path(__file__).parent / "shape"
@@ -207,6 +207,22 @@ def _leak_guard(request: pytest.FixtureRequest) -> Iterator[_Records]:
             found["errors"] = f"reported to no handler of the test: {[r.getMessage() for r in errors]}"
     if unwanted := [text for kind, text in found.items() if kind not in allowed]:
         pytest.fail("the test leaks; " + "; ".join(unwanted), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _simulated_world(request: pytest.FixtureRequest, _leak_guard: _Records) -> Iterator[None]:
+    """Where the loop is simulated, so is what other fixtures make for it."""
+    if _factory_of(request.node) is not SIMULATED["simulated"]:
+        yield
+        return
+    loop = Ambient()
+    EARLY.append(loop)
+    try:
+        yield
+    finally:
+        EARLY.clear()
+        if not loop.is_closed():
+            loop.close()
 
 
 def _failed(item: pytest.Item) -> bool:

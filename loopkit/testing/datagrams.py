@@ -70,7 +70,7 @@ class Datagrams(File):
     def listen(self, backlog: int) -> None:
         raise failure(errno.EOPNOTSUPP)
 
-    def accept(self) -> Any:
+    def accept(self, waits: bool = False) -> Any:
         raise failure(errno.EOPNOTSUPP)
 
     def tell(self) -> str:
@@ -231,7 +231,21 @@ class UnixDatagrams(Datagrams):
         other = self.world.paths.find(address)
         if not isinstance(other, UnixDatagrams):
             raise failure(errno.ECONNREFUSED if other is None else errno.EPROTOTYPE)
+        if self.peer is not other:
+            self._part()
         self.peer = other
+
+    def _part(self) -> None:
+        """Have no peer any more. What has come is lost, and a peer that is left behind hears an error."""
+        peer, self.peer = self.peer, None
+        if peer is None:
+            return
+        if self.messages:
+            self.messages.clear()
+            self.changed()
+            if not peer.is_dead and peer.peer is self:
+                peer.error = errno.ECONNRESET
+                peer.changed()
 
     def peername(self) -> Any:
         if self.peer is None:
@@ -257,7 +271,7 @@ class UnixDatagrams(Datagrams):
             raise failure(errno.ENOTCONN)
         if other.is_dead:
             if self.peer is other:
-                self.peer = None
+                self._part()
             raise failure(errno.ECONNREFUSED)
         if other.shut & READ:
             raise failure(errno.EPIPE)

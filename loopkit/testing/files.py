@@ -39,7 +39,7 @@ class File:
         self.world.arrivals += 1
         for poller in self.world.pollers:
             poller.touch(self)
-        if self.world.threads:
+        if self.world.threads is not None:
             self.world.threads.notify()
 
     def take_error(self) -> int:

@@ -19,7 +19,6 @@ from . import names as names  # replaces some of the standard library's
 from . import outside
 from .errors import EscapedError
 from .outside import LIFE
-from .poller import SimPoller
 from .turn import simulated_turns
 from .world import World
 
@@ -65,7 +64,7 @@ class SimLoop(Loop):
         clock = self.world.clock
         self.time = clock.ticking if self.world.explores else clock.time  # type: ignore[method-assign]
         # The registry has it for a moment only: nobody can choose it by name.
-        POLLERS["sim"] = SimPoller
+        POLLERS["sim"] = self.world.poller_type
         try:
             with outside.making(self.world):
                 super().__init__()
@@ -106,12 +105,17 @@ class SimLoop(Loop):
         self, callback: Callable[..., Any], *args: Any, **options: Any
     ) -> asyncio.Handle:
         """`call_soon` for other threads. Raises `EscapedError` there."""
-        if self._thread_id not in (None, threading.get_ident()) and not self.world.threads:
+        threads = self.world.threads
+        if threads is None and self._thread_id not in (None, threading.get_ident()):
             raise EscapedError(
                 f"the thread {threading.current_thread().name!r} has called call_soon_threadsafe() of a "
-                "simulated loop; use run_in_executor or asyncio.to_thread, which are simulated"
+                "simulated loop; use run_in_executor or asyncio.to_thread, which are simulated, or run this "
+                'test with threads="real"'
             )
-        return super().call_soon_threadsafe(callback, *args, **options)
+        handle = super().call_soon_threadsafe(callback, *args, **options)
+        if threads is not None:
+            threads.move()
+        return handle
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
@@ -120,7 +124,7 @@ class SimLoop(Loop):
 
         Raises `EscapedError` for what is no thread pool: a process cannot be simulated.
         """
-        if self.world.threads:
+        if self.world.threads is not None:
             return super().run_in_executor(executor, func, *args)
         self._check_closed()
         if executor is None and self._executor_shutdown_called:
@@ -177,7 +181,7 @@ class SimLoop(Loop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Refuse further work for the default executor; there are no threads to wait for."""
-        if self.world.threads:
+        if self.world.threads is not None:
             await super().shutdown_default_executor(timeout)
         self._executor_shutdown_called = True
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import outside
 from .files import failure
-from .sockets import SimSocket
 from .world import FIRST_FD
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _is_simulated(fileno: Any = None) -> bool:
 def _new(original: Any) -> Any:
     def __new__(cls: Any, family: int = -1, type: int = -1, proto: int = -1, fileno: Any = None) -> Any:
         if cls is socket.socket and _is_simulated(fileno):
-            return original(SimSocket)
+            return original(outside.here().socket_type)
         return original(cls)
 
     return staticmethod(__new__)
@@ -58,7 +57,8 @@ def _socketpair(original: Any) -> Any:
             return original(family, type, proto)
         if family not in (None, socket.AF_UNIX):
             raise failure(errno.EOPNOTSUPP)
-        left, right = SimSocket(socket.AF_UNIX, type), SimSocket(socket.AF_UNIX, type)
+        left: Any = socket.socket(socket.AF_UNIX, type)
+        right: Any = socket.socket(socket.AF_UNIX, type)
         left.file.marry(right.file)
         return left, right
 
@@ -96,7 +96,8 @@ def _by_number(name: str, make: Callable[[Any, int], Any]) -> None:
             file = loop.world.files.get(fd)
             if file is None:
                 raise failure(errno.EBADF)
-            return make(file, fd)(*args)
+            with loop.world.lock:
+                return make(file, fd)(*args)
 
         return call
 

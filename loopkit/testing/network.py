@@ -205,6 +205,8 @@ class Network:
     ) -> list[Any]:
         """As `socket.getaddrinfo`: numbers, localhost, the names of hosts. Raises `socket.gaierror`."""
         name = host.decode() if isinstance(host, bytes) else host
+        if flags & socket.AI_NUMERICHOST and name and not _is_numeric(name):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         known = self.hosts.get(name) if isinstance(name, str) else None
         if name == "localhost":
             addresses: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -46,6 +46,17 @@ def simulation() -> SimLoop | None:
     return _active.loop
 
 
+def enter(loop: SimLoop | None) -> None:
+    """From now on this thread is *loop*'s, or one of its program; None: no longer."""
+    _active.loop = loop
+
+
+def here() -> World:
+    """The world in which the calling thread is."""
+    assert _active.loop is not None
+    return _active.loop.world
+
+
 def world() -> World:
     """The world that a new poller belongs to."""
     if _made:
@@ -140,12 +151,16 @@ def _start(original: Any) -> Any:
     @wraps(original)
     def start(self: threading.Thread) -> None:
         loop = _active.loop
-        if loop is not None and not loop.world.starts_thread(self):
+        if loop is None:
+            original(self)
+        elif loop.world.threads is None:
             raise EscapedError(
                 f"the thread {self.name!r} would run in real time, beside the simulation; use "
-                "run_in_executor or asyncio.to_thread, which are simulated"
+                "run_in_executor or asyncio.to_thread, which are simulated, or run this test with "
+                'threads="real"'
             )
-        original(self)
+        else:
+            loop.world.threads.start(self, original)
 
     return start
 

@@ -144,12 +144,17 @@ class SimPoller:
         if world.held:
             return []  # somebody could run, but was put off
         while True:
+            if world.threads is not None and world.threads.wait():
+                found = self._ready()
+                if loop._wakeup.pending:
+                    found.append((loop._wakeup.fileno(), POLLIN))
+                if found or loop._ready:
+                    return found
+                continue
             coming = world.next_event()
             if coming is None or coming >= end:
                 if world.wake_settlers():
                     return []
-                if world.threads and world.wait_for_threads():
-                    return [(loop._wakeup.fileno(), POLLIN)] if loop._wakeup.pending else []
                 if end == inf and coming is None:
                     raise Deadlock(world.tell_deadlock())
                 if end != inf:

@@ -29,6 +29,7 @@ def run(
     level: str = "time",
     strategy: str = "mix",
     start: float = 0.0,
+    threads: str = "simulated",
 ) -> T:
     """Run *main*, a coroutine function without arguments or a coroutine, in simulated time; its result.
 
@@ -38,10 +39,14 @@ def run(
     tasks); *strategy* how the seed is used, see `explore`; *start* is the first moment of the loop's clock,
     in seconds.
 
+    With *threads* "real" the program may start threads, and executors have theirs: time stands still while
+    they run, and what they do when is decided by no seed. Otherwise functions for executors are called in the
+    loop's thread.
+
     Raises what *main* raises; `Deadlock` if it waits for what cannot come, `Livelock` if it never waits.
     """
     choices = None if seed is None else drawn(seed, level, strategy)
-    result: T = perform(main, World(choices, start, seed or 0), seed or 0)
+    result: T = perform(main, World(choices, start, seed or 0, threads=threads), seed or 0)
     return result
 
 
@@ -68,6 +73,8 @@ def perform(main: Any, world: World, seed: int) -> Any:
             if collects:
                 gc.enable()
             loop.close()
+            if world.threads is not None:
+                world.threads.end()
             world.bury()
 
 

@@ -208,8 +208,8 @@ class SimSocket(socket.socket):
         file = self._check()
         if file.host.fd_limit is not None and file.host.fds >= file.host.fd_limit:
             raise failure(errno.EMFILE)
-        client = self._wait(file.accept)
-        sock = SimSocket.of(self.world, client)
+        client = self._wait(file.accept, self._seconds is None)
+        sock = type(self).of(self.world, client)
         return sock, client.remote if self._family != socket.AF_UNIX else ""
 
     @classmethod
@@ -351,7 +351,7 @@ class SimSocket(socket.socket):
         return fd
 
     def dup(self) -> Any:
-        sock = SimSocket.of(self.world, self._check())
+        sock = type(self).of(self.world, self._check())
         sock._seconds = self._seconds
         return sock
 

@@ -77,8 +77,9 @@ class Stream(File):
     def is_full(self) -> bool:
         return len(self.clients) > self.backlog
 
-    def accept(self) -> Any:
-        if self.state != "listening":
+    def accept(self, waits: bool = False) -> Any:
+        """A client; with *waits* the call would block, were there none: where none can come it ends."""
+        if self.state != "listening" or (waits and self.shut & READ and not self.clients):
             raise failure(errno.EINVAL)
         if not self.clients:
             raise failure(errno.EAGAIN)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
+from contextlib import nullcontext
 from heapq import heappop, heappush, nsmallest
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +23,16 @@ from .hosts import Host, Life
 from .network import Network
 from .outside import LIFE
 from .paths import Paths
+from .poller import SimPoller
 from .scenery import Scenery
+from .sockets import SimSocket
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
     from .files import File
-    from .poller import SimPoller
+    from .threads import Threads
     from .trace import Trace
 
 #: Descriptors of the simulated kernel begin here; those of the real one never come so far.
@@ -53,11 +57,18 @@ class World(Scenery):
         choices: who answers where a real run might go one way or another; None: all goes asyncio's way.
         start: the first moment of the clock, in seconds.
         seed: of what links lose and how much they vary.
+        threads: "simulated": functions for executors are called in the loop's thread, and the program may
+            start no threads; "real": it may, and time stands still while they run. A seed then does not
+            decide everything.
+
+    Raises ValueError for another word than these.
     """
 
     first_fd = FIRST_FD
 
-    def __init__(self, choices: Choices | None = None, start: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, choices: Choices | None = None, start: float = 0.0, seed: int = 0, *, threads: str = "simulated"
+    ) -> None:
         self.clock = VirtualClock(start)
         self.choices = choices or Choices({})
         #: Whether anything may deviate: decides the kind of turn.
@@ -68,7 +79,8 @@ class World(Scenery):
         self.lives: list[Life] = []
         #: (when, number, callback, args): what the outside is going to do.
         self.events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
-        self._numbers = self._tasks = 0
+        self._numbers = count(1)
+        self._tasks = 0
         self.steps = 0
         #: How often something has changed for a file: packets, mostly.
         self.arrivals = 0
@@ -78,7 +90,19 @@ class World(Scenery):
         self.released: list[Any] = []  # put off once, not to be put off again
         self.was_idle = False  # the last poll came while steps were held
         self.halted = False  # some host stands still or is down
-        self.threads: Any = None
+        #: The program's own threads; None: it may not have any.
+        self.threads: Threads | None = None
+        #: Held in calls of the simulated kernel, when there are several threads to make them.
+        self.lock: Any = nullcontext()
+        self.socket_type, self.poller_type = SimSocket, SimPoller
+        if threads == "real":
+            from .threads import SharedPoller, SharedSocket, Threads
+
+            self.threads = Threads(self)
+            self.lock = self.threads.lock
+            self.socket_type, self.poller_type = SharedSocket, SharedPoller
+        elif threads != "simulated":
+            raise ValueError(f'threads must be "simulated" or "real", not {threads!r}')
         self.trace: Trace | None = None
         self.checks: list[Callable[[], None]] = []
         self.dice = random.Random(f"{seed}:dice")
@@ -93,8 +117,7 @@ class World(Scenery):
 
     def number(self) -> int:
         """One more than the last time: the order in which things came to be."""
-        self._numbers += 1
-        return self._numbers
+        return next(self._numbers)
 
     def at(self, when: float, callback: Callable[..., Any], *args: Any) -> None:
         """Have the outside do something at *when*, on the loop's clock."""
@@ -114,7 +137,10 @@ class World(Scenery):
 
     def next_event(self) -> float | None:
         """When the outside does something next."""
-        return self.events[0][0] if self.events else None
+        coming = self.events[0][0] if self.events else inf
+        if self.threads is not None:
+            coming = min(coming, self.threads.deadline())
+        return None if coming == inf else coming
 
     def deliver(self) -> None:
         """Let happen what is due."""
@@ -122,6 +148,8 @@ class World(Scenery):
         while self.events and self.events[0][0] <= now:
             _, _, callback, args = heappop(self.events)
             callback(*args)
+        if self.threads is not None and self.threads.deadline() <= now:
+            self.threads.notify()
 
     def has_deadline(self) -> bool:
         """Whether the passing of time would change anything."""
@@ -198,34 +226,33 @@ class World(Scenery):
 
         Raises TimeoutError after *seconds* (None: never), `Deadlock` if nothing can end the waiting.
         """
+        threads = self.threads
+        if threads is not None and not threads.is_loop():
+            return threads.blocked(call, seconds)
         end = inf if seconds is None else self.clock.now + seconds
         while True:
             try:
                 return call()
             except BlockingIOError:
                 pass
+            if threads is not None and threads.wait():
+                continue
             coming = self.next_event()
             if coming is None or coming > end:
-                if self.threads and self.wait_for_threads():
-                    continue
                 if end == inf:
                     raise Deadlock("a blocking call in the loop's thread waits for what cannot come")
-                self.clock.go_to(end)
+                self.clock.advance(end - self.clock.now)
                 raise TimeoutError("timed out")
             self.clock.go_to(coming)
             self.deliver()
 
     def block(self, seconds: float) -> None:
-        """The program blocks the loop's thread for *seconds*; the outside goes on meanwhile."""
-        end = self.clock.now + max(seconds, 0.0)
-        while (coming := self.next_event()) is not None and coming <= end:
-            self.clock.go_to(coming)
-            self.deliver()
-        self.clock.advance(end - self.clock.now)
-
-    def starts_thread(self, thread: Any) -> bool:
-        """Whether the program may start *thread*."""
-        return bool(self.threads and self.threads.started(thread))
+        """The program blocks the calling thread for *seconds*; the outside goes on meanwhile."""
+        with self.lock:
+            try:
+                self.blocked(_again, max(seconds, 0.0))
+            except TimeoutError:
+                pass
 
     def is_watched(self, fd: int, file: File) -> bool:
         """Whether somebody waits for *fd*."""
@@ -245,10 +272,6 @@ class World(Scenery):
                 except BaseException:  # a finally that awaits, say
                     continue
             life.tasks.clear()
-
-    def wait_for_threads(self) -> bool:
-        """Wait, in real time, for a thread of the program. Whether there was one to wait for."""
-        return bool(self.threads.wait(self))
 
     def end(self) -> None:
         """The run is over: nothing comes from outside any more."""
@@ -324,6 +347,10 @@ class World(Scenery):
         busy = ", ".join(f"{name} ({count})" for name, count in names.most_common(5)) or "nothing"
         what = what or "callbacks run on and on, and no time passes"
         return f"{what}, at {self.clock.now:g} s of virtual time; ready: {busy}"
+
+
+def _again() -> None:
+    raise BlockingIOError
 
 
 def _nothing() -> None:
