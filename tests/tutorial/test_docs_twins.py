@@ -167,3 +167,13 @@ def test_the_hundred_lines_have_as_many_of_asyncios_methods_as_the_page_says() -
     assert f"It has {len(ours & theirs)} of the {len(theirs)} methods" in prose(
         DOCS / "tutorial" / "09-hundred-lines.md"
     )
+
+
+def test_the_table_of_what_was_measured_when_agrees_with_the_pages() -> None:
+    page = DOCS / "explanation" / "models.md"
+    _, _, table = page.read_text(encoding="utf-8").partition("## What was measured when\n")
+    rows = re.findall(r"^\| \[[^]]+\]\(([^)#]+)\S*\).*? \| ([-\d, ]+) \|", table, re.MULTILINE)
+    assert len(rows) >= 7
+    for target, dates in rows:
+        text = (page.parent / target).read_text(encoding="utf-8")
+        assert [date for date in dates.split(", ") if date not in text] == [], target
