@@ -51,6 +51,7 @@ class SocketTransport(asyncio.BaseTransport):
     __slots__ = (
         "__dict__",  # programs hang things on transports, and replace methods of theirs
         "__weakref__",
+        "_args",  # with _callback and _context what the turn looks at: none (slow, if it were the class's)
         "_callback",  # what the turn calls when the socket is readable
         "_context",  # what the protocol's methods run in
         "_fd",
@@ -70,8 +71,7 @@ class SocketTransport(asyncio.BaseTransport):
     _context: Context
     _callback: Callable[[], None] | None
 
-    #: With `_callback` and `_context` what the turn looks at: none.
-    _args = ()
+    _args: tuple[()]
     #: How often was written since the connection was lost.
     _ignored = 0
 
@@ -82,6 +82,7 @@ class SocketTransport(asyncio.BaseTransport):
         self._socket = sock
         self._fd = fd = sock.fileno()
         self._context = context
+        self._args = ()
         self._known = peername
         self._server = server
         self._paused = self._protocol_paused = False
