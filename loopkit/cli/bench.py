@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +34,14 @@ def main(argv: list[str]) -> int:
         argv: the arguments after `bench`.
 
     Returns:
-        0 if any loop finished any scenario, 1 if none did, 2 for bad usage, 130 after Ctrl-C.
+        0 if any loop finished any scenario, 1 if none did, 2 for bad usage, 130 after Ctrl-C or SIGTERM.
     """
     from loopkit.cli.compare import compare
 
     verbs: dict[str, Callable[[list[str]], int]] = {"compare": compare, "show": show, "models": models}
     verb = verbs.get(argv[0]) if argv else None
+    # As Ctrl-C: what was measured is told, and the servers that were started for it end as well.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return verb(argv[1:]) if verb else measure(argv)
     except SystemExit as stop:
@@ -51,6 +54,8 @@ def main(argv: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def measure_parser() -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -144,7 +143,8 @@ def test_every_program_is_found() -> None:
         find_program("nosuch.py")
 
 
-def test_ctrl_c_shows_what_there_is_and_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_shows_what_there_is_and_leaves_no_process(number: signal.Signals) -> None:
     command = [
         sys.executable,
         "-c",
@@ -158,7 +158,7 @@ def test_ctrl_c_shows_what_there_is_and_leaves_no_process(tmp_path: Path) -> Non
         while "round 3" not in process.stderr.readline():
             assert process.poll() is None
         children = descendants(process.pid)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         out, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted: yes" in out
