@@ -87,8 +87,10 @@ async def test_a_cancelled_connect_closes_its_sockets(monkeypatch, delay):
     loop.sock_connect = sock_connect
     answers(loop, ("127.0.0.1", 1), ("127.0.0.1", 2))
     task = asyncio.ensure_future(loop.create_connection(Recorder, "name", 1, happy_eyeballs_delay=delay))
-    await asyncio.sleep(0.03)
-    assert len(opened.sockets) == (1 if delay is None else 2)
+    wanted = 1 if delay is None else 2
+    while len(opened.sockets) < wanted:
+        await asyncio.sleep(0.001)
+    assert len(opened.sockets) == wanted
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
