@@ -20,6 +20,7 @@ import asyncio
 import errno
 import select
 import stat
+import sys
 import warnings
 from asyncio.log import logger
 from contextvars import copy_context
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 #: Bytes asked of one read.
 READ_SIZE = 64 * KIB
 
-#: Not everywhere; the hang-up of a whole pipe is always reported.
-POLLRDHUP = getattr(select, "POLLRDHUP", 0)
+#: Not everywhere; the hang-up of a whole pipe is always reported. PyPy has no name for what Linux has.
+POLLRDHUP = getattr(select, "POLLRDHUP", 0x2000 if sys.platform == "linux" else 0)
 
 
 class PipeTransport(asyncio.BaseTransport):

@@ -11,6 +11,7 @@ import socket
 import pytest
 
 from tests.support.net import refused_port
+from tests.support.pythons import cpython_only
 
 NOWHERE = ("192.0.2.1", 0)  # a documentation address that this machine does not have
 
@@ -77,6 +78,7 @@ FAILURES = {
 }
 
 
+@cpython_only("its collector says what it has found")
 @pytest.mark.parametrize("what", FAILURES)
 async def test_a_failure_leaves_no_cycle(what):
     loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ import loopkit
 from loopkit.net.guests import VISITS, Guest
 from tests.support.fdtable import armed, is_read
 from tests.support.net import unix_pair
+from tests.support.pythons import drop, receives_nothing_at_once
 
 
 @pytest.fixture
@@ -131,6 +132,7 @@ def test_the_next_of_a_number_is_not_believed_to_be_empty(loop):
         assert returned.value.value == b"y"
 
 
+@receives_nothing_at_once
 def test_a_drained_socket_gives_nothing_at_once_if_nothing_is_asked(loop):
     with unix_pair() as (ours, theirs):
         visit(loop, ours, theirs)
@@ -145,6 +147,7 @@ def test_the_socket_is_not_kept_alive(loop):
         assert guest.sock() is ours
         ours.close()
         del ours
+        drop()
         assert guest.sock() is None
 
 
@@ -260,6 +263,7 @@ async def test_what_is_remembered_of_the_queue_keeps_nothing_alive():
         del thing
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+        drop()
         assert gone() is None
         theirs.send(b"y")
         assert await loop.sock_recv(ours, 10) == b"y"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fdtable import armed, is_read, is_written
 from tests.support.net import blocking, fill, read_exactly, unix_pair
+from tests.support.pythons import receives_nothing_at_once
 
 
 async def receive(sock, operation, size=100):
@@ -95,6 +96,14 @@ async def test_a_drained_socket_that_got_data_meanwhile_is_answered_at_once():
         await loop.sock_recv(ours, 100)
         theirs.send(b"two")
         assert await loop.sock_recv(ours, 100) == b"two"
+
+
+@receives_nothing_at_once
+async def test_a_drained_socket_is_not_waited_for_if_nothing_is_asked():
+    loop = asyncio.get_running_loop()
+    with unix_pair() as (ours, theirs):
+        theirs.send(b"one")
+        await loop.sock_recv(ours, 100)
         assert await loop.sock_recv(ours, 0) == b""
 
 

@@ -6,7 +6,6 @@ import gc
 import socket
 import ssl
 import sys
-import tracemalloc
 import weakref
 
 import pytest
@@ -15,6 +14,7 @@ from loopkit.tls.upgrade import UpgradedSSLTransport
 from tests.support.leaks import open_descriptors
 from tests.support.net import blocking, connect, reset, unix_pair
 from tests.support.protocols import BufferedRecorder, Recorder
+from tests.support.pythons import cpython_only, drop
 from tests.support.tls import NAME, client_context, server_context, tls_connect
 
 
@@ -65,9 +65,12 @@ async def test_one_descriptor_a_connection():
             assert len(open_descriptors()) == before + 3  # both ends, and a listener
 
 
+@cpython_only("it has tracemalloc")
 async def test_no_buffer_is_kept_for_an_idle_connection():
     if asyncio.get_running_loop().get_debug():
         pytest.skip("in debug mode every handle carries the place of its birth")
+    import tracemalloc
+
     async with pair():  # what is imported and cached at the first time
         pass
     gc.collect()
@@ -152,12 +155,14 @@ async def test_nothing_refers_to_a_connection_that_has_ended():
             await asyncio.sleep(0.01)
         transport, context = weakref.ref(client.transport), weakref.ref(context)
         client.transport = None
+        drop()
         assert transport() is None
         assert context() is None
     finally:
         gc.enable()
 
 
+@cpython_only("objects have a size to ask for")
 async def test_a_large_write_leaves_the_loops_buffers_small():
     async with pair() as (client, server):
         data = bytes(range(256)) * 40_000

@@ -10,6 +10,7 @@ import loopkit
 from tests.support.fdtable import armed, is_read
 from tests.support.net import connect, reset, tcp_pair, unix_pair
 from tests.support.protocols import Recorder
+from tests.support.pythons import collect, drop
 
 
 async def connected(sock, protocol=None):
@@ -58,6 +59,7 @@ async def test_nothing_refers_to_a_transport_that_has_ended():
         gc.disable()  # without a collector: there is no circle
         try:
             del transport
+            drop()
             assert gone() is None
         finally:
             gc.enable()
@@ -130,7 +132,7 @@ def test_a_transport_left_over_by_a_closed_loop_warns_and_closes_its_socket():
         loop.run_until_complete(connected(ours))
         loop.close()
         with pytest.warns(ResourceWarning, match="unclosed transport <StreamTransport"):
-            gc.collect()
+            collect()
         assert ours.fileno() == -1
 
 
@@ -180,7 +182,7 @@ def test_pausing_when_the_loop_was_closed_is_harmless():
         assert transport.is_reading() is False
         del transport, _
         with pytest.warns(ResourceWarning, match="unclosed transport"):
-            gc.collect()
+            collect()
 
 
 def test_a_transport_that_waits_for_nothing_and_is_nobodys_complains():
@@ -200,7 +202,7 @@ def test_a_transport_that_waits_for_nothing_and_is_nobodys_complains():
             protocol.transport = None
             del transport, protocol
             with pytest.warns(ResourceWarning, match="unclosed transport <StreamTransport"):
-                gc.collect()
+                collect()
             assert loop._watches.owner(number) is None
         loop.close()
 

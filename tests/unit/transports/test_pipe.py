@@ -387,4 +387,4 @@ def test_a_pipe_that_outlives_its_loop_warns_and_is_closed():
 
 
 def test_what_a_second_look_needs():
-    assert select.POLLRDHUP == pipe.POLLRDHUP
+    assert getattr(select, "POLLRDHUP", 0x2000) == pipe.POLLRDHUP
