@@ -36,9 +36,9 @@ def is_asked_for() -> bool:
 
 def handles_are_watched() -> bool:
     """Whether a tool has replaced `asyncio.Handle._run` in order to see every call."""
-    # Maybe before loopkit was imported: what was found then says nothing.
+    # Maybe before loopkit was imported: what was found then says nothing. (PyPy gives C functions code, too.)
     code = getattr(asyncio.Handle._run, "__code__", None)
-    return code is None or code.co_filename != asyncio.events.__file__
+    return getattr(code, "co_filename", None) != asyncio.events.__file__
 
 
 def turns_are_observed(loop: Loop) -> bool:

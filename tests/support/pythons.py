@@ -1,6 +1,7 @@
 """What a test needs of the Python it runs on, by marks that say so."""
 
 import gc
+import os
 import sys
 
 import pytest
@@ -31,4 +32,10 @@ def drop() -> None:
 
 receives_nothing_at_once = cpython_only(
     "recv(0) is answered by Python itself; PyPy's asks the kernel, and waits"
+)
+
+#: PyPy has none, too.
+needs_pidfd = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"),
+    reason="no pidfd here: a thread waits for each child, and holds its transport",
 )

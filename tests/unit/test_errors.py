@@ -10,6 +10,7 @@ import pytest
 
 import loopkit
 from loopkit import errors
+from tests.support.pythons import drop
 
 
 @pytest.fixture
@@ -164,5 +165,6 @@ def test_no_loop_is_needed_to_report_a_future(loop, reports):
     future = loop.create_future()
     future.set_exception(LookupError("never asked"))
     del future
+    drop()
     assert reports.messages == ["Future exception was never retrieved"]
     assert isinstance(reports[0]["future"], asyncio.Future)

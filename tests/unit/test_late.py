@@ -73,7 +73,8 @@ def search_path(place):
 @pytest.mark.parametrize("way", ["preload", "debug"])
 def test_a_preloaded_program_needs_the_files_no_more(way, copy, keys):
     said = output_of("files_gone.py", copy / "loopkit", way, *keys, PYTHONPATH=search_path(copy))
-    assert said == ["12", proof()]
+    slow = [line for line in said if line.startswith("Executing ")]  # in debug mode, on a slow machine
+    assert [line for line in said if line not in slow] == ["12", proof()]
 
 
 def test_without_preloading_the_error_names_the_way_out(copy, keys):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import gc
 import os
 import resource
 import signal
@@ -17,7 +16,10 @@ import loopkit
 from loopkit.processes import transport as transports
 from loopkit.processes import watch
 from tests.support.leaks import child_processes, open_descriptors
+from tests.support.net import PATIENCE
+from tests.support.processes import wait_until_gone
 from tests.support.protocols import Recorder
+from tests.support.pythons import collect, needs_pidfd
 
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
@@ -237,6 +239,7 @@ async def test_a_factory_that_fails_starts_nothing():
 # -- statuses that are lost ----------------------------------------------------------------------------------
 
 
+@needs_pidfd
 async def test_a_child_reaped_by_somebody_else(asyncio_log):
     transport, child = await start("sh", "-c", "exit 3", stdin=None)
     os.waitpid(transport.get_pid(), 0)
@@ -260,7 +263,7 @@ async def test_a_child_reaped_through_its_popen_object(asyncio_log):
 
 async def test_closing_a_child_that_has_just_ended(asyncio_log):
     transport, child = await start("sh", "-c", "exit 3", stdin=None)
-    os.waitid(os.P_PID, transport.get_pid(), os.WEXITED | os.WNOWAIT)
+    assert not wait_until_gone([transport.get_pid()], PATIENCE)
     transport.close()
     await child.lost()
     assert transport.get_returncode() == 3
@@ -301,6 +304,7 @@ async def test_closing_a_child_of_another_user(monkeypatch):
     assert transport.get_returncode() in {0, -signal.SIGPIPE}
 
 
+@needs_pidfd
 def test_a_child_that_outlives_its_loop_is_killed_with_a_warning():
     loop = loopkit.Loop()
     transport, child = loop.run_until_complete(loop.subprocess_exec(Child, "cat"))
@@ -309,7 +313,7 @@ def test_a_child_that_outlives_its_loop_is_killed_with_a_warning():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del transport, child
-        gc.collect()
+        collect()
     assert "unclosed transport <SubprocessTransport" in "\n".join(str(warning.message) for warning in caught)
     assert process.wait() == -signal.SIGKILL
 

@@ -13,6 +13,9 @@ from loopkit.processes import watch
 from loopkit.processes.watch import ExitWatch, collect
 from tests.support.fdtable import armed
 from tests.support.leaks import open_descriptors
+from tests.support.net import PATIENCE
+from tests.support.processes import wait_until_gone
+from tests.support.pythons import needs_pidfd
 
 
 @pytest.fixture
@@ -50,6 +53,7 @@ async def test_the_end_of_a_child(child, way):
     child.returncode = 3  # reaped
 
 
+@needs_pidfd
 async def test_the_descriptor_is_given_back(child):
     before = open_descriptors()
     exit_watch, future = await watched(child)
@@ -61,6 +65,7 @@ async def test_the_descriptor_is_given_back(child):
     assert not armed(asyncio.get_running_loop()._watches, pidfd)
 
 
+@needs_pidfd
 async def test_no_thread_where_there_is_a_pidfd(child):
     before = threading.active_count()
     exit_watch, future = await watched(child)
@@ -78,7 +83,7 @@ async def test_a_child_killed_by_a_signal(child, way):
 
 async def test_a_child_that_had_ended_before(child, way):
     child.stdin.close()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not wait_until_gone([child.pid], PATIENCE)
     exit_watch, future = await watched(child)
     child.returncode = await future
     assert child.returncode == 3
