@@ -45,6 +45,28 @@ def clocked():
     loop.close()
 
 
+@pytest.fixture
+def scripted(monkeypatch):
+    """A loop on the real clock's name, which a script moves: what reads the clock seldom does so here."""
+    clock = Clock()
+    clock.asked = []
+    loop = loopkit.EpollLoop()
+    poll = loop._watches.poll
+
+    def ask(timeout):
+        clock.asked.append(timeout)
+        found = poll(0)
+        if not found and timeout != 0:
+            clock.now += timeout
+        clock.now += 0.000001
+        return found
+
+    loop._watches.poll = ask
+    monkeypatch.setattr(time, "monotonic", clock)
+    yield loop, clock
+    loop.close()
+
+
 def spend(clock, seconds):
     clock.now += seconds
 
@@ -337,7 +359,92 @@ def test_the_plain_turn_knows_nothing_of_instruments():
     assert names.isdisjoint({"_instruments", "observers", "metrics", "meter", "record", "trace"})
 
 
-def test_one_clock_read_before_and_one_after_the_poll(loop):
+def play(loop, clock, lengths, then=0):
+    """A turn for each of *lengths*, all with an event that is there before the poll; *then* a sleep."""
+    lengths = iter(lengths)
+    with unix_pair() as (ours, peer):
+
+        def on_readable():
+            ours.recv(1)
+            try:
+                spend(clock, next(lengths))
+            except StopIteration:
+                clock.asked.clear()
+                loop.call_later(then, loop.stop)
+            else:
+                peer.send(b"x")
+
+        loop.add_reader(ours, on_readable)
+        peer.send(b"x")
+        loop.run_forever()
+        loop.remove_reader(ours)
+
+
+def test_a_loop_that_never_sleeps_is_busy_and_reads_the_clock_seldom(scripted):
+    """The price is counted, not timed."""
+    loop, clock = scripted
+    metrics(loop)
+    reads = 0
+
+    class Counting(Clock):
+        def __call__(self):
+            nonlocal reads
+            reads += 1
+            return clock.now
+
+    time.monotonic = Counting()  # put back by the fixture
+    play(loop, clock, [0.000002] * 2000)
+    time.monotonic = clock
+    seen = metrics(loop)
+    assert seen.utilization == 1
+    assert 2001 <= seen.polls <= 2003
+    assert seen.events == 2001
+    assert seen.busy == pytest.approx(2000 * 0.000003, rel=0.01)
+    assert seen.stretches.longest == seen.stretches.total - seen.busy == 0
+    assert reads <= 2 * 2001 / 32 + 40
+
+
+@pytest.mark.parametrize("length", [0.00008, 0.00025, 0.0004, 0.0008])
+def test_no_stretch_is_made_of_several_short_ones(scripted, length):
+    loop, clock = scripted
+    metrics(loop)
+    play(loop, clock, [length] * 500)
+    seen = metrics(loop)
+    assert seen.stretches.count == 0
+    assert seen.busy == pytest.approx(500 * length, rel=0.05)
+
+
+def test_a_stall_of_a_loop_that_never_sleeps_is_not_lost(scripted):
+    loop, clock = scripted
+    metrics(loop)
+    play(loop, clock, [0.000002] * 777 + [1.0] + [0.000002] * 777)
+    seen = metrics(loop)
+    assert seen.stretches.count == 1
+    assert seen.stretches.longest == pytest.approx(1.0, abs=0.0003)
+    assert seen.stretches.quantile(0.99) >= 0.9
+
+
+def test_one_that_sleeps_again_is_idle_from_then_on(scripted):
+    loop, clock = scripted
+    metrics(loop)
+    play(loop, clock, [0.000002] * 777, then=60)
+    play(loop, clock, [0.000002] * 777)
+    seen = metrics(loop)
+    assert seen.idle == pytest.approx(60, rel=0.001)
+    assert seen.busy == pytest.approx(2 * 777 * 0.000003, rel=0.05)
+
+
+def test_a_poll_that_may_sleep_comes_after_each_that_found_nothing(scripted):
+    """The row of polls that do without the clock ends at the first that finds nothing, with one more poll."""
+    loop, clock = scripted
+    metrics(loop)
+    play(loop, clock, [0.000002] * 200, then=1)
+    assert clock.asked[0] == 0
+    assert clock.asked[1] == pytest.approx(1, rel=1e-4)
+    assert len(clock.asked) <= 3
+
+
+def test_one_clock_read_before_and_one_after_a_poll_that_sleeps():
     """The price is counted, not timed."""
     reads = 0
 
