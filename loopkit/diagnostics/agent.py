@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from .census import census
 from .descriptors import fds, mask_words
+from .instruments import sharing
 from .metrics import Metrics, meter
 from .profile import Profile
 from .recorder import FlightRecorder
@@ -85,17 +86,19 @@ _agent: Agent | None = None
 def start() -> str:
     """Listen, if this process does not yet; return the socket's path. Raises OSError if that cannot be."""
     global _agent
-    if _agent is None or _agent.process != os.getpid():
-        _agent = Agent()
-    return _agent.path
+    with sharing:
+        if _agent is None or _agent.process != os.getpid():
+            _agent = Agent()
+        return _agent.path
 
 
 def stop() -> None:
     """Listen no more. Idempotent."""
     global _agent
-    if _agent is not None:
-        _agent.close()
-        _agent = None
+    with sharing:
+        listening, _agent = _agent, None
+    if listening is not None:
+        listening.close()
 
 
 def _sweep(path: str) -> None:

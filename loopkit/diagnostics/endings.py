@@ -13,29 +13,34 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .instruments import sharing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Called with the reason when the process ends by an exception or a signal.
 _listeners: list[Callable[[str], None]] = []
 _owner = 0  # the process that they belong to: a forked child has nothing to write
+_hooked = False  # `sys.excepthook` is ours, or calls ours
 
 
 def before_the_end(listener: Callable[[str], None]) -> None:
     """Call *listener* with a word when this process ends by an exception or by SIGTERM."""
     global _owner
-    if not _listeners or _owner != os.getpid():
-        _listeners.clear()
-        _owner = os.getpid()
+    with sharing:
+        if _owner != os.getpid():
+            _listeners.clear()
+            _owner = os.getpid()
         _hook_exceptions()
         _hook_signal()
-    _listeners.append(listener)
+        _listeners.append(listener)
 
 
 def no_more(listener: Callable[[str], None]) -> None:
     """Forget *listener*. Idempotent."""
-    if listener in _listeners:
-        _listeners.remove(listener)
+    with sharing:
+        if listener in _listeners:
+            _listeners.remove(listener)
 
 
 def _tell(reason: str) -> None:
@@ -45,6 +50,10 @@ def _tell(reason: str) -> None:
 
 
 def _hook_exceptions() -> None:
+    """Once in a process, however often the last listener goes and another comes."""
+    global _hooked
+    if _hooked:
+        return
     before = sys.excepthook
 
     def hook(kind: Any, error: Any, traceback: Any) -> None:
@@ -52,10 +61,11 @@ def _hook_exceptions() -> None:
             _tell("exception")
         before(kind, error, traceback)
 
-    sys.excepthook = hook
+    sys.excepthook, _hooked = hook, True
 
 
 def _hook_signal() -> None:
+    """If it is nobody's, and this is the thread that may: the first listener may have come in another one."""
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -32,6 +33,11 @@ ASKED_FOR = {
 
 #: Whom the garbage collector tells. PyPy's has one hook for the whole process, which is left to the program.
 GC_CALLBACKS: list[Any] = getattr(gc, "callbacks", [])
+
+#: Held while that is changed which the loops of a process share: they come and go in several threads. Nobody
+#: forks while another thread holds it; the thread itself may, or a signal handler that comes in between.
+sharing = threading.RLock()
+os.register_at_fork(before=sharing.acquire, after_in_parent=sharing.release, after_in_child=sharing.release)
 
 
 class Part(Protocol):

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import debug
 from ..transports.stream import StreamTransport
 from ..watches import Watches
-from .instruments import GC_CALLBACKS, Probe, instruments
+from .instruments import GC_CALLBACKS, Probe, instruments, sharing
 from .stacks import Place, code_of, is_library, own_place, place_of_code, place_of_frame, places
 
 if TYPE_CHECKING:
@@ -311,21 +311,20 @@ class Hooks:
 
 
 #: Who wants to hear of a loop's writes, by the loop's id(), which lives as long as they do; while there is
-#: somebody, the transports' `write` is `_telling(write)`. Loops of several threads come and go here.
+#: somebody, the transports' `write` is `_telling(write)`. Changed under `sharing`.
 _listeners: weakref.WeakValueDictionary[int, Hooks] = weakref.WeakValueDictionary()
-_coming_and_going = threading.Lock()
 _write: Any = StreamTransport.write
 
 
 def _observe_writes(hooks: Hooks) -> None:
-    with _coming_and_going:
+    with sharing:
         if not _listeners:
             StreamTransport.write = _telling(_write)  # type: ignore[method-assign]
         _listeners[id(hooks.audience.loop)] = hooks
 
 
 def _ignore_writes(hooks: Hooks) -> None:
-    with _coming_and_going:
+    with sharing:
         if _listeners.pop(id(hooks.audience.loop), None) is not None and not _listeners:
             StreamTransport.write = _write  # type: ignore[method-assign]
 

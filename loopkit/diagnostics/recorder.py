@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from . import files
 from .capture import Capture, recording_of
 from .endings import before_the_end, no_more
-from .instruments import instruments
+from .instruments import instruments, sharing
 from .observing import observe
 
 if TYPE_CHECKING:
@@ -143,9 +143,10 @@ class FlightRecorder:
         for writer in self._writers:
             writer.join()
         self._writers.clear()
-        if _last is not None and _last is not self:
-            no_more(_last._on_the_way_out)
-        _last = self
+        with sharing:
+            before, _last = _last, self
+        if before is not None and before is not self:
+            no_more(before._on_the_way_out)
 
     def end(self) -> None:
         """Stop recording. Waits for files that are being written. Idempotent."""

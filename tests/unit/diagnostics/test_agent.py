@@ -293,6 +293,60 @@ def test_a_forked_child_leaves_the_parent_s_socket_alone(listening):
     assert ask(listening, b'{"verb": "metrics"}\n')["pid"] == os.getpid()
 
 
+def test_loops_that_are_made_at_once_in_threads_share_one_socket(monkeypatch):
+    """Each thread stops where the socket is about to be made: without a lock, all of them would make one."""
+    made = []
+
+    class Slow(agent.Agent):
+        def __init__(self):
+            made.append(self)
+            for _ in range(100):
+                os.sched_yield()
+            super().__init__()
+
+    monkeypatch.setattr(agent, "Agent", Slow)
+    together = threading.Barrier(8)
+    paths = []
+
+    def make():
+        together.wait()
+        paths.append(agent.start())
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert paths == [made[0].path] * 8
+    assert ask(paths[0], b'{"verb": "metrics"}\n')["pid"] == os.getpid()
+    agent.stop()
+    assert not os.path.exists(paths[0])
+
+
+@pytest.mark.leaks("threads", reason="a child made by fork inherits what the test has")
+def test_a_fork_while_another_thread_opens_the_socket_can_open_its_own(monkeypatch):
+    opening, forked = threading.Event(), threading.Event()
+
+    class Slow(agent.Agent):
+        def __init__(self):
+            opening.set()
+            forked.wait(0.2)  # the fork waits for us; without that it would find the lock held for ever
+            super().__init__()
+
+    monkeypatch.setattr(agent, "Agent", Slow)
+    thread = threading.Thread(target=agent.start)
+    thread.start()
+    opening.wait()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if agent.start().endswith(f"/{os.getpid()}.sock") else 1)
+    forked.set()
+    assert os.waitpid(pid, 0)[1] == 0
+    thread.join()
+    agent.stop()
+
+
 # -- what is told --------------------------------------------------------------------------------------------
 
 

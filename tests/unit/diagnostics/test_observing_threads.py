@@ -78,7 +78,7 @@ def come_through(gate, threads, others):
 @pytest.mark.parametrize("change", [observing._observe_writes, observing._ignore_writes])
 def test_who_begins_to_observe_while_another_comes_or_goes_is_told(change, others, monkeypatch):
     """The last to go must not take the hook from who has just come; nor may the first hang up two."""
-    monkeypatch.setattr(observing, "_coming_and_going", gate := Gate(observing._coming_and_going))
+    monkeypatch.setattr(observing, "sharing", gate := Gate(observing.sharing))
     plain = StreamTransport.write
     for line in itertools.count():
         threads = []

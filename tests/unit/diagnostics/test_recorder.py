@@ -156,6 +156,51 @@ asyncio.run(main())
     assert list(tmp_path.iterdir()) == []
 
 
+THREADS = """
+import asyncio, os, signal, sys, threading
+from loopkit.diagnostics import record
+async def main(name, stop):
+    record(asyncio.get_running_loop(), file=name)
+    await asyncio.sleep(0)
+    await asyncio.to_thread(stop)
+def run(name, stop):
+    asyncio.run(main(name, stop))
+over = threading.Event()
+ready = threading.Event()
+def in_thread():
+    ready.set()
+    over.wait()
+thread = threading.Thread(target=run, args=("thread.json", in_thread), daemon=True)
+thread.start()
+ready.wait()
+def die():
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait()
+run("main.json", die)
+"""
+
+
+def test_the_main_thread_s_loop_is_written_though_another_thread_s_came_first(tmp_path):
+    """Only the main thread may set the handler of SIGTERM."""
+    code, out, err = run_loopkit("-c", THREADS, cwd=tmp_path)
+    assert (code, out) == (-signal.SIGTERM, ""), err
+    assert {load(tmp_path / f"{name}.json").about["reason"] for name in ("main", "thread")} == {"signal"}
+
+
+def test_a_listener_that_comes_after_the_last_has_gone_hears_the_end_once(tmp_path):
+    code = """
+from loopkit.diagnostics.endings import before_the_end, no_more
+for number in range(3):
+    def listener(reason, number=number):
+        print(number, reason)
+    before_the_end(listener)
+    if number < 2:
+        no_more(listener)
+raise LookupError
+"""
+    assert run_loopkit("-c", code, cwd=tmp_path)[:2] == (1, "2 exception\n")
+
+
 def test_the_command_line_refuses_a_file_that_cannot_be(tmp_path):
     code, out, err = run_loopkit("--record=flight.doc", "-c", "pass", cwd=tmp_path)
     assert (code, out) == (2, "")
