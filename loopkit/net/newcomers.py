@@ -20,10 +20,15 @@ from typing import TYPE_CHECKING, Any
 from ..transports.base import SHAKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
+    from contextvars import Context
 
     from ..transports.base import SocketTransport
     from .serve import Server
+
+
+async def accepting() -> None:
+    """The name."""
 
 
 class Newcomers(asyncio.Future[None]):
@@ -32,6 +37,7 @@ class Newcomers(asyncio.Future[None]):
     def __init__(self, server: Server) -> None:
         super().__init__(loop=server._loop)
         self._server = weakref.ref(server)
+        self._server_context = server._context
         #: Weak references to a transport, and to a handle that runs when it has begun.
         self._fresh: list[tuple[weakref.ref[SocketTransport], weakref.ref[asyncio.Handle]]] = []
         asyncio.tasks._register_task(self)  # type: ignore[arg-type]  # it need not be a Task
@@ -82,8 +88,20 @@ class Newcomers(asyncio.Future[None]):
     def get_name(self) -> str:
         return "accepting"
 
-    def get_coro(self) -> None:
-        return None
+    def get_coro(self) -> Coroutine[Any, Any, None]:
+        """One that has ended: for who asks each task for its coroutine's name."""
+        coro = accepting()
+        coro.close()
+        return coro
+
+    def get_context(self) -> Context:
+        return self._server_context
+
+    def cancelling(self) -> int:
+        return 0
+
+    def uncancel(self) -> int:
+        return 0
 
     def get_stack(self, *, limit: int | None = None) -> list[Any]:
         return []

@@ -5,6 +5,8 @@ An end is an end under asyncio and here; a reset only what asyncio resets, too.
 
 import asyncio
 import contextlib
+import contextvars
+import io
 import socket
 import ssl
 import sys
@@ -330,15 +332,46 @@ def test_the_connection_ends_though_all_tasks_were_cancelled_while_it_was_accept
 async def test_who_is_being_accepted_is_no_task_that_can_be_seen_later():
     loop = asyncio.get_running_loop()
 
+    made = loop.create_future()
+
     class Server(Recorder):
         def connection_made(self, transport):
             super().connection_made(transport)
             self.task = loop.create_task(asyncio.sleep(0))
+            made.set_result(self)
 
     async with await loop.create_server(Server, "127.0.0.1", 0) as server:
         with socket.create_connection(server.sockets[0].getsockname(), timeout=PATIENCE):
-            await asyncio.sleep(0.02)
+            here = await made
+            await here.task
+            await asyncio.sleep(0)  # asyncio's own task for it ends when the connection has begun
             assert asyncio.all_tasks() == {asyncio.current_task()}
-            if hasattr(server, "abort_clients"):
-                server.abort_clients()
-        await asyncio.sleep(0.01)
+            here.transport.abort()
+            await here.lost()
+
+
+async def test_who_is_being_accepted_answers_as_a_task_does(reports):
+    loop = asyncio.get_running_loop()
+    seen = loop.create_future()
+
+    class Server(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            loop.call_soon(self.look)
+            loop.call_soon(bool)
+
+        def look(self):
+            for task in asyncio.all_tasks():
+                task.print_stack(file=io.StringIO())
+                answers = task.get_coro().__name__, task.get_name(), task.get_stack(), task.cancelling()
+                assert [*map(type, answers)] == [str, str, list, int]
+                if sys.version_info >= (3, 12):
+                    assert isinstance(task.get_context(), contextvars.Context)
+            seen.set_result(len(asyncio.all_tasks()))
+            self.transport.close()
+
+    loop.set_exception_handler(reports)
+    async with await loop.create_server(Server, "127.0.0.1", 0) as server:
+        with socket.create_connection(server.sockets[0].getsockname(), timeout=PATIENCE):
+            assert await asyncio.wait_for(seen, PATIENCE) >= 2  # ours, and the newcomer
+    assert reports == []
