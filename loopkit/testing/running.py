@@ -101,6 +101,7 @@ def _clear_up(loop: SimLoop, tidies: bool) -> None:
     if len(world.network.hosts) > 1:
         # Servers of other machines are always in the middle of something. (3.11 reports each cancelled one.)
         loop.set_exception_handler(lambda loop, context: None)
+        tidies = True
     for task in tasks:
         task.cancel()
     _ended(loop, asyncio.gather(*tasks, return_exceptions=True) if tasks else None)
@@ -108,7 +109,6 @@ def _clear_up(loop: SimLoop, tidies: bool) -> None:
         _ended(loop, loop.shutdown_asyncgens())
     if tidies:
         _abort_all(loop)
-        _ended(loop, asyncio.sleep(0))
 
 
 def _ended(loop: SimLoop, last: Any) -> None:
@@ -123,9 +123,13 @@ def _ended(loop: SimLoop, last: Any) -> None:
 
 
 def _abort_all(loop: SimLoop) -> None:
-    for owner in list(loop._watches.owners()):
-        if hasattr(owner, "abort"):
-            owner.abort()
+    owners = [owner for owner in loop._watches.owners() if hasattr(owner, "abort")]
+    for owner in owners:
+        owner.abort()
+    _ended(loop, asyncio.sleep(0))
+    for owner in owners:
+        if getattr(owner, "_socket", None) is not None:
+            owner._release()  # of a host that has crashed: nothing of it runs any more
 
 
 # -- for programs --------------------------------------------------------------------------------------------

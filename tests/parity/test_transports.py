@@ -138,6 +138,28 @@ async def test_a_transport_nobody_closed_warns():
         assert any(message.startswith("unclosed transport <") for message in messages)
 
 
+@pytest.mark.uvloop_differs(reason="does not keep to this", run=False)
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+def test_a_transport_warns_though_its_socket_was_closed_before_it(new_loop, kind):
+    """The collector ends a cycle in any order, and programs close sockets that are not theirs any more."""
+    loop = new_loop()
+    ours, theirs = socket.socketpair(type=socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM)
+    if kind == "stream":
+        making = loop.create_connection(asyncio.Protocol, sock=ours)
+    else:
+        making = loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=ours)
+    transport, _ = loop.run_until_complete(making)
+    loop.close()
+    ours.close()
+    theirs.close()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del transport, _, making
+        gc.collect()
+    messages = [str(w.message) for w in caught if issubclass(w.category, ResourceWarning)]
+    assert [message[:20] for message in messages] == ["unclosed transport <"]
+
+
 # --- set_protocol
 
 
