@@ -15,6 +15,18 @@ def test_a_websockets_chat_runs_unmodified():
     ]
 
 
+@needs("websockets")
+def test_a_websockets_server_is_closed_by_one_of_its_handlers():
+    said = [
+        "handlers that have ended: 10",
+        "the one: hello 1001",
+        "the others: {('hello', 1001)}",
+        "tasks left: 0",
+    ]
+    assert output_of("websockets_shutdown.py")[:-1] == said  # on asyncio
+    assert output_of(*ON_LOOPKIT, "websockets_shutdown.py") == [*said, proof()]
+
+
 @needs("tornado")
 def test_tornado_uses_the_running_loop():
     assert output_of("tornado_server.py") == [
