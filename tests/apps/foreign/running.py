@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 
-#: What every environment has. pkg_resources, which setuptools has left, is needed by old conftests.
-TOOLS = ("pytest>=9", "pytest-timeout", "pytest-xdist", "setuptools<81")
+#: What every environment has. Old conftests need pkg_resources, and the warning that it gave before 80.9.
+TOOLS = ("pytest>=9", "pytest-timeout", "pytest-xdist", "setuptools<80")
 
 #: Seconds for one test, and for a whole suite on one loop.
 PATIENCE = 60
@@ -90,7 +90,7 @@ def outcomes(
             "addopts=",
             f"--timeout={PATIENCE}",
             "--continue-on-collection-errors",
-            *suite.aside,
+            *suite.options,
             *options,
             *(only or suite.tests),
         ]
@@ -102,9 +102,10 @@ def outcomes(
             )
         except subprocess.TimeoutExpired:
             raise Unusable(f"{suite.name} on {loop} was still running after {LIMIT} s") from None
-        if not results.exists():
+        found = json.loads(results.read_text()) if results.exists() else {}
+        if not found:
             raise Unusable(f"{suite.name} on {loop} ended without a result:\n{done.stdout[-3000:]}")
-        return {test: tuple(outcome) for test, outcome in json.loads(results.read_text()).items()}
+        return {test: tuple(outcome) for test, outcome in found.items()}
 
 
 def _run(*command: object) -> None:

@@ -14,15 +14,15 @@ class Suite:
         version: of it, and of its tests.
         tests: arguments of pytest, from the root of its source distribution.
         needs: what its tests need besides, as requirements.
-        aside: tests that have nothing to do with an event loop, or need what a test machine has not: they are
-            deselected, as arguments of pytest.
+        options: arguments of pytest: what its own call has to say, and which tests are left out, as they have
+            nothing to do with an event loop, or need what a test machine has not.
     """
 
     name: str
     version: str
     tests: tuple[str, ...]
     needs: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 SUITES = {
@@ -47,7 +47,14 @@ SUITES = {
             # Pictures of other programs, timings, and a container.
             ("--ignore-glob=*benchmarks*", "--ignore-glob=*autobahn*", "--ignore-glob=*test_leaks*"),
         ),
-        Suite("aiosmtpd", "1.4.6", ("aiosmtpd/tests",), ("pytest-mock",)),
+        Suite(
+            "aiosmtpd",
+            "1.4.6",
+            ("aiosmtpd/tests",),
+            ("pytest-asyncio", "pytest-mock"),
+            # Warnings are errors, and pytest-asyncio warns.
+            ("-o", "asyncio_default_fixture_loop_scope=function"),
+        ),
         Suite(
             "asyncssh",
             "2.24.1",
@@ -56,6 +63,6 @@ SUITES = {
         ),
         Suite("prompt_toolkit", "3.0.53", ("tests",)),
         Suite("telnetlib3", "5.0.1", ("telnetlib3/tests",), ("pexpect", "pytest-asyncio", "trustme")),
-        Suite("tornado", "6.6.1", ("--pyargs", "tornado.test")),
+        Suite("tornado", "6.6.1", ("tornado/test",)),
     )
 }
