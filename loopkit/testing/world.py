@@ -58,8 +58,8 @@ class World(Scenery):
         start: the first moment of the clock, in seconds.
         seed: of what links lose and how much they vary.
         threads: "simulated": functions for executors are called in the loop's thread, and the program may
-            start no threads; "real": it may, and time stands still while they run. A seed then does not
-            decide everything.
+        start no threads; "real": it may, and time stands still while they run. A seed then does not decide
+        everything.
 
     Raises ValueError for another word than these.
     """
