@@ -26,6 +26,7 @@ author = "The loopkit maintainers"
 copyright = "2026, The loopkit maintainers"
 language = "en"
 root_doc = "index"
+locale_dirs = ["locales"]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 

@@ -83,6 +83,12 @@ def test_every_page_has_a_sidebar_its_contents_and_the_other_language(language: 
             assert 'class="toc-tree"' in text, page
 
 
+def test_what_stands_around_a_chinese_page_is_chinese() -> None:
+    text = (SITE / "zh" / "zh" / "tutorial" / "03-select.html").read_text(encoding="utf-8")
+    assert [word for word in ("上一页", "下一页", "本页内容", "搜索") if word not in text] == []
+    assert re.findall(r">\s*(Previous|Next|Home|On this page|Back to top|Search)\s*<", text) == []
+
+
 def test_the_chinese_sidebar_has_each_page_once_in_chinese_or_else_in_english() -> None:
     text = (SITE / "zh" / "zh" / "index.html").read_text(encoding="utf-8")
     tree = text[text.index('class="sidebar-tree"') : text.index("</aside>")]
