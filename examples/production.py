@@ -103,6 +103,7 @@ async def work(options):
         log.info("worker %d: metrics on port %d", options.worker, servers[1].sockets[0].getsockname()[1])
     stop = stop_signal()
     log.info("worker %d: serving, process %d", options.worker, os.getpid())
+    os.write(options.ready, b".")
     await stop.wait()
     await service.stop(servers)
 
@@ -124,16 +125,16 @@ def notify(state):
 
 async def keep(number, options, stop):
     """One worker after another, until all is to end."""
-    fds = () if options.fd is None else (options.fd,)
+    fds = [fd for fd in (options.fd, options.ready) if fd is not None]
+    handed_over = [f"--fd={options.fd}"] if options.fd is not None else [f"--port={options.port}"]
     while not stop.is_set():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             __file__,
             *sys.argv[1:],
-            "--port",
-            str(options.port),
-            "--worker",
-            str(number),
+            *handed_over,
+            f"--ready={options.ready}",
+            f"--worker={number}",
             pass_fds=fds,
         )
         ended = asyncio.ensure_future(process.wait())
@@ -148,8 +149,20 @@ async def keep(number, options, stop):
             await asyncio.sleep(options.pause)
 
 
+async def announce(ears, workers):
+    """Tell systemd when all workers serve. Each writes a byte when it does; so do those that come later."""
+    serving = 0
+    while await asyncio.get_running_loop().sock_recv(ears, 1):
+        serving += 1
+        if serving == workers:
+            notify(b"READY=1")
+
+
 async def supervise(options):
     with contextlib.ExitStack() as stack:
+        ears, mouth = map(stack.enter_context, socket.socketpair())
+        ears.setblocking(False)
+        options.ready = mouth.fileno()
         if options.fd is None:
             # Bound and never listening: it holds the port while workers come and go, and gets no caller.
             place = stack.enter_context(socket.socket())
@@ -159,12 +172,13 @@ async def supervise(options):
             options.port = place.getsockname()[1]
             log.info("port %d, %d workers", options.port, options.workers)
         stop = stop_signal()
-        notify(b"READY=1")
         async with asyncio.TaskGroup() as group:
+            announcing = group.create_task(announce(ears, options.workers))
             for number in range(options.workers):
                 group.create_task(keep(number, options, stop))
             await stop.wait()
             notify(b"STOPPING=1")
+            announcing.cancel()
     log.info("stopped")
 
 
@@ -182,11 +196,14 @@ def arguments():
     parser.add_argument("--grace", type=float, default=20, help="seconds for what is under way at the end")
     parser.add_argument("--pause", type=float, default=1, help="seconds before a worker is replaced")
     parser.add_argument("--metrics", type=int, help="port of the first worker's metrics (0: any free ones)")
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    # What the first process tells its workers: their number, the listener, where to say that they serve.
+    for name in ("--worker", "--fd", "--ready"):
+        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    # systemd's socket activation: the listener is descriptor 3, and is kept while we are restarted.
-    activated = os.environ.get("LISTEN_FDS") == "1"
-    options.fd = 3 if activated else None
+    # systemd's socket activation: the listener is descriptor 3, and is kept while we are restarted. The
+    # variables reach children that they do not concern, hence the number of the process.
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+        options.fd = 3
     return options
 
 

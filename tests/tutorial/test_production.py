@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +22,12 @@ PROGRAM = str(ROOT / "examples" / "production.py")
 class Service:
     """The program, and what it has said so far."""
 
-    def __init__(self, *arguments: str, **settings: object) -> None:
+    def __init__(self, *arguments: str, variables: dict[str, str] | None = None, **settings: object) -> None:
         self.process = subprocess.Popen(
             [sys.executable, PROGRAM, *arguments],
             stderr=subprocess.PIPE,
             encoding="utf-8",
-            env=environment(),
+            env=environment(**(variables or {})),
             start_new_session=True,  # to be killed with its workers, which hold the other end of the pipe
             **settings,  # type: ignore[call-overload]
         )
@@ -170,7 +171,10 @@ def test_out_of_descriptors_is_one_line_in_the_log_and_who_is_in_is_served() -> 
 
 def test_a_listener_that_systemd_holds_is_taken_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        as_3 = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.executable, sys.argv[2:])"
+        as_3 = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+            "os.execv(sys.executable, sys.argv[2:])"
+        )
         service = subprocess.Popen(
             [sys.executable, "-c", as_3, str(listener.fileno()), sys.executable, PROGRAM, "--workers", "1"],
             stderr=subprocess.PIPE,
@@ -184,6 +188,36 @@ def test_a_listener_that_systemd_holds_is_taken_over() -> None:
             service.send_signal(signal.SIGTERM)
             _, log = service.communicate(timeout=PATIENCE)
         assert service.returncode == 0, log
+
+
+def test_a_listener_that_is_meant_for_another_process_is_left_alone() -> None:
+    with serving(workers=1, variables={"LISTEN_FDS": "1", "LISTEN_PID": "1"}) as (_, port):
+        with connect(port) as sock:
+            assert ask(sock, b"hello\n") == b"HELLO\n"
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_systemd_hears_when_all_workers_serve_and_when_it_stops(kind: str, tmp_path: Path) -> None:
+    name = f"{tmp_path}/notify" if kind == "path" else f"@loopkit-{os.getpid()}-notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(name.replace("@", "\0", 1) if kind == "abstract" else name)
+        systemd.settimeout(PATIENCE)
+        service = Service("--port", "0", "--workers", "2", variables={"NOTIFY_SOCKET": name})
+        try:
+            assert systemd.recv(100) == b"READY=1"
+            # What systemd starts after this one may connect at once.
+            port = int(service.says(r"port (\d+), 2 workers"))
+            with connect(port) as sock:
+                assert ask(sock, b"hello\n") == b"HELLO\n"
+                service.process.send_signal(signal.SIGTERM)
+                assert systemd.recv(100) == b"STOPPING=1"
+            service.process.communicate(timeout=PATIENCE)
+            assert service.process.returncode == 0
+            systemd.setblocking(False)
+            with pytest.raises(BlockingIOError):  # and that was all it said
+                systemd.recv(100)
+        finally:
+            service.kill()
 
 
 @pytest.mark.parametrize("language", ["", "zh/"])

@@ -77,3 +77,9 @@ def test_all_that_is_said_is_said_in_chinese_and_the_commands_are_the_same(path:
 def test_no_twin_is_alone() -> None:
     wanted = {twin_of(param.values[0]) for param in PROGRAMS}  # type: ignore[arg-type]
     assert set(CHINESE.rglob("*.py")) == wanted
+
+
+def test_the_list_of_the_examples_has_them_all() -> None:
+    listed = set(re.findall(r"\]\(([\w./]+)\)", (EXAMPLES / "README.md").read_text(encoding="utf-8")))
+    there = {path.name for path in EXAMPLES.iterdir() if path.name not in ("README.md", "__pycache__")}
+    assert there - listed == set()
