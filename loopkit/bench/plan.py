@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import shutil
 import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
@@ -130,6 +131,7 @@ def describe_run(settings: Settings, loops: list[Contestant], placement: Placeme
         "heap": settings.heap,
         "rounds": str(settings.rounds),
         "window": f"x{settings.scale:g}",
+        "load": "wrk for HTTP/1.1 with keep-alive, else our own" if shutil.which("wrk") else "our own",
         **versions(loops),
     }
 

@@ -52,7 +52,7 @@ class Http:
 
     def __init__(self, body: bytes, sent: bytes = b"", *, once: bool = False) -> None:
         self.once = once
-        self._body = body
+        self.body, self.sent = body, sent
         lines = [b"POST / HTTP/1.1" if sent else b"GET / HTTP/1.1", b"Host: 127.0.0.1", b"Accept: */*"]
         if sent:
             lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(sent)]
@@ -81,8 +81,8 @@ class Http:
                 raise Broken(f"an answer without a length: {head[:100]!r}")
             if len(body) < int(length[1]):
                 return False
-        if body != self._body:
-            raise Broken(f"a wrong body: {body[:60]!r} instead of {self._body[:60]!r}")
+        if body != self.body:
+            raise Broken(f"a wrong body: {body[:60]!r} instead of {self.body[:60]!r}")
         self._taken = b""
         return True
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
 from loopkit.bench.load.churn import ChurnLoad
+from loopkit.bench.load.compiled import Wrk
 from loopkit.bench.load.connections import Broken, Peer
 from loopkit.bench.load.crowd import Backlog, Crowd, open_idle
 from loopkit.bench.load.echo import EchoLoad
@@ -35,24 +37,38 @@ def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]
     """
     pump(job["warmup"])
     hold()
+
+    def work() -> Sample:
+        latencies = pump(LONGEST, job["limit"]) if job.get("limit") else pump(job["seconds"])
+        return {"operations": len(latencies), **(percentiles(latencies) if latencies else {})}
+
+    return window(job, work)
+
+
+def window(job: Job, work: Callable[[], Sample]) -> Sample:
+    """What server and load used while `work` was done, which tells its operations and how long they took."""
     meter = Meter(job["pid"])
-    own, began, before = time.process_time(), time.perf_counter(), meter.read()
-    latencies = pump(LONGEST, job["limit"]) if job.get("limit") else pump(job["seconds"])
+    own, began, before = processor_time(), time.perf_counter(), meter.read()
+    answered = work()
     after, ended = meter.read(), time.perf_counter()
-    load_cpu = time.process_time() - own
-    if not latencies:
-        raise Broken(f"not one {job['operation']} was completed in {ended - began:.1f} s")
-    done, seconds = len(latencies), ended - began
+    load_cpu = processor_time() - own
+    done, seconds = answered["operations"], ended - began
+    if not done:
+        raise Broken(f"not one {job['operation']} was completed in {seconds:.1f} s")
     used = after.since(before)
     return {
-        "operations": done,
+        **answered,
         "seconds": seconds,
         "rate": done / seconds,
         **{key: value / done for key, value in used.items()},
         "busy": used["cpu"] / seconds,
         "load_busy": load_cpu / seconds,
-        **percentiles(latencies),
     }
+
+
+def processor_time() -> float:
+    """Seconds that this process, and those of its children that have ended, have used."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def percentiles(latencies: list[float]) -> Sample:
@@ -110,9 +126,13 @@ def backlog(job: Job, hold: Callable[[], None]) -> Sample:
 
 def talk(job: Job, hold: Callable[[], None]) -> Sample:
     """Requests and answers of some protocol."""
-    load = TalkLoad(reach(job), EXCHANGES[job["exchange"]], job["connections"])
-    with contextlib.closing(load):
-        return measure(job, hold, load.pump)
+    exchange = EXCHANGES[job["exchange"]]
+    with contextlib.closing(TalkLoad(reach(job), exchange, job["connections"])) as load:
+        wrk = Wrk.of(job, exchange(0))
+        if wrk is None:
+            return measure(job, hold, load.pump)
+        load.pump(job["warmup"])
+    return window(job, lambda: wrk.run(job["seconds"]))
 
 
 def grpc(job: Job, hold: Callable[[], None]) -> Sample:
