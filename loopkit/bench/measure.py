@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,9 @@ ANSWER_LIMIT = 30.0
 # Seconds that each of many connections may take to come, on a machine that has other things to do.
 CONNECT_LIMIT = 0.005
 LIFETIME = 120
-WARMUP = 0.1
+# Seconds of its own processor time for which a loop's process works before it is measured. A just-in-time
+# compiler, as PyPy's, wants to have seen everything a thousand times.
+WARMUP = 0.1 if sys.implementation.name == "cpython" else 3.0
 # How often a module is imported for one sample: a single import is over too soon to be measured well.
 IMPORTS = 5
 
@@ -129,7 +132,8 @@ class Bench:
     def _measure_inside(
         self, scenario: Scenario, loop: Contestant, calls: dict[str, int] | None = None
     ) -> Sample:
-        options = ["--seconds", str(scenario.seconds * self.settings.scale)]
+        seconds, warmup = scenario.seconds * self.settings.scale, WARMUP * self.settings.scale
+        options = ["--seconds", str(seconds), "--warmup", str(warmup)]
         if calls is not None:
             options = ["--limit", str(scenario.counted), "--hold"]
         if scenario.peer:

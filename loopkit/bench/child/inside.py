@@ -338,22 +338,27 @@ def measure(perform: Callable[[int], int | list[float]], n: int) -> dict[str, fl
     return sample
 
 
-def calibrate(perform: Callable[[int], int | list[float]], seconds: float) -> int:
-    """About how many operations fill so many seconds. What it runs to find out is the warm-up, too."""
-    n = 1
+def calibrate(perform: Callable[[int], int | list[float]], seconds: float, warmup: float) -> int:
+    """About how many operations fill so many seconds. What it runs to find out is the warm-up, too.
+
+    *warmup* are the seconds of processor time that it takes at least.
+    """
+    n, warm = 1, time.process_time() + warmup
     while True:
         began = time.perf_counter()
         sample = measure(perform, n)
         # What it takes to prepare counts as well here: a million timers are not set four times to find out.
-        if time.perf_counter() - began >= seconds / 10:
+        if time.perf_counter() - began < seconds / 10:
+            n *= 4
+        elif time.process_time() >= warm:
             return max(1, int(sample["rate"] * seconds))
-        n *= 4
 
 
 def arguments() -> argparse.ArgumentParser:
     """What every program that measures itself is told."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--warmup", type=float, default=0.0, help="seconds of processor time before")
     parser.add_argument("--limit", type=int, default=0, help="so many operations, and no calibration")
     parser.add_argument("--hold", action="store_true", help="say when ready, and wait for a line")
     return parser
@@ -385,7 +390,7 @@ def report(perform: Callable[[int], int | list[float]], options: argparse.Namesp
         perform(10)
         n = options.limit
     else:
-        n = calibrate(perform, options.seconds)
+        n = calibrate(perform, options.seconds, options.warmup)
     if options.hold:
         print(json.dumps({"ready": True}), flush=True)
         sys.stdin.readline()

@@ -24,18 +24,20 @@ Job = dict[str, Any]
 Sample = dict[str, float]
 # A load that counts takes this long at most; one that runs for a time has no other limit.
 LONGEST = 30.0
+# How long, in seconds, the load goes on before it looks whether the server is warm.
+WARMUP = 0.1
 
 
 def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]) -> Sample:
     """Warm up, then measure one window of `pump`.
 
     Args:
-        job: `pid` of the server, `warmup` and `seconds`; `limit`, if given, ends the window after so many
-            operations.
+        job: `pid` of the server, `warmup` in seconds of its processor time, and `seconds`; `limit`, if given,
+            ends the window after so many operations.
         hold: called between warm-up and window, so that others can prepare.
         pump: does operations for some seconds or up to a limit, and returns their latencies.
     """
-    pump(job["warmup"])
+    warm_up(job, pump)
     hold()
 
     def work() -> Sample:
@@ -43,6 +45,14 @@ def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]
         return {"operations": len(latencies), **(percentiles(latencies) if latencies else {})}
 
     return window(job, work)
+
+
+def warm_up(job: Job, work: Callable[[float], object]) -> None:
+    """Have work done, some of it at a time, until the server is warm."""
+    meter, began = Meter(job["pid"]), time.perf_counter()
+    warm = meter.read().cpu + job["warmup"]
+    while meter.read().cpu < warm and time.perf_counter() - began < LONGEST / 2:
+        work(WARMUP)
 
 
 def window(job: Job, work: Callable[[], Sample]) -> Sample:
@@ -131,7 +141,7 @@ def talk(job: Job, hold: Callable[[], None]) -> Sample:
         wrk = Wrk.of(job, exchange(0))
         if wrk is None:
             return measure(job, hold, load.pump)
-        load.pump(job["warmup"])
+        warm_up(job, load.pump)
     return window(job, lambda: wrk.run(job["seconds"]))
 
 
