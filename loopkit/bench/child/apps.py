@@ -187,7 +187,10 @@ async def main() -> None:
     if options.app == "grpc":
         await grpc()
         return
-    with socket.create_server((HOST, 0), backlog=BACKLOG) as listener:
+    # The protocol is named: on what was accepted by another listener asyncio sets no TCP_NODELAY.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind((HOST, 0))
+        listener.listen(BACKLOG)
         listener.setblocking(False)
         await SERVERS[options.app](listener, options.certificate)
 
