@@ -45,6 +45,7 @@ def test_without_a_range_outside_the_kernels_choice_the_kernel_chooses(
     file = tmp_path / "range"
     if text is not None:
         file.write_text(text)
+    low, high = map(int, ports.RANGE.read_text().split())
     monkeypatch.setattr(ports, "RANGE", file)
     with held_port() as port, socket.create_server(("127.0.0.1", port)):
-        pass
+        assert low <= port <= high

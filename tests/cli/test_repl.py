@@ -259,8 +259,9 @@ def test_what_is_no_python_is_an_error_and_the_word_exit_leaves(tmp_path: Path) 
 
 def test_a_terminal_that_can_do_little_is_edited_by_readline(tmp_path: Path) -> None:
     with Terminal("-q", cwd=tmp_path, TERM="dumb") as prompt:
-        prompt.expect(">>> ")
-        prompt.enter("await asyncio.sleep(0, 42)", "\r\n42\r\n")
+        before = prompt.expect(">>> ")
+        answer = prompt.enter("await asyncio.sleep(0, 42)", "\r\n42\r\n")
+        assert "\x1b" not in before + answer  # Python's own editor moves the cursor by escape sequences
 
 
 def test_banner_names_the_poller_and_options_hold(tmp_path: Path) -> None:

@@ -104,15 +104,18 @@ def test_an_error_is_told_and_is_not_the_end(loop: Any, capsys: pytest.CaptureFi
 def test_another_thread_wakes_a_loop_that_would_sleep_for_ever(loop: Any) -> None:
     thread = threading.Thread(target=loop.call_soon_threadsafe, args=(stop,))
     loop.call_soon(thread.start)
-    run(loop)
+    run(loop)  # if nothing wakes it, the test's time limit does
     thread.join()
+    assert not loop.ready
 
 
 def test_rings_without_end_block_nobody(loop: Any) -> None:
-    for _ in range(10_000):  # far more than the buffer between bell and ear can hold
-        loop.call_soon_threadsafe(lambda: None)
+    heard = []
+    for number in range(10_000):  # far more than the buffer between bell and ear can hold
+        loop.call_soon_threadsafe(heard.append, number)
     loop.call_later(0, stop)
     run(loop)
+    assert heard == list(range(10_000))
 
 
 def test_a_signal_that_comes_before_the_sleep_ends_it(loop: Any) -> None:
