@@ -177,3 +177,9 @@ def test_the_table_of_what_was_measured_when_agrees_with_the_pages() -> None:
     for target, dates in rows:
         text = (page.parent / target).read_text(encoding="utf-8")
         assert [date for date in dates.split(", ") if date not in text] == [], target
+
+
+def test_both_glossaries_explain_the_same_words_in_the_same_order() -> None:
+    english = re.findall(r"^(.+)\n: ", (DOCS / "reference" / "glossary.md").read_text(), re.MULTILINE)
+    chinese = (DOCS / "zh" / "reference" / "glossary.md").read_text(encoding="utf-8")
+    assert re.findall(r"（([^）]+)）\n: ", chinese) == english  # noqa: RUF001 - Chinese punctuation
