@@ -24,12 +24,14 @@ class Contestant:
         factory: `module:callable`; the floor, which is no event loop, has none.
         install: the distribution it comes from, where it may be missing.
         folder: where its modules are looked for first; empty: where Python finds them.
+        settings: variables of the environment that its process gets.
     """
 
     name: str
     factory: str
     install: str = ""
     folder: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_installed(self) -> bool:
@@ -52,9 +54,14 @@ OTHERS = tuple(
     for name, factory in OTHER_LOOPS.items()
     if name != "uvloop"
 )
-KNOWN = {contestant.name: contestant for contestant in (*LOOPKIT, *YARDSTICKS, *OTHERS)}
+# The same loop while somebody looks: what that costs is told in percent of the plain one (`results.PLAIN`).
+LOOKED_AT = (
+    Contestant("loopkit-epoll+metrics", "loopkit:EpollLoop", settings=(("LOOPKIT_METRICS", "1"),)),
+    Contestant("loopkit-epoll+watch", "loopkit:EpollLoop", settings=(("LOOPKIT_WATCH", "0.1"),)),
+)
+KNOWN = {contestant.name: contestant for contestant in (*LOOPKIT, *YARDSTICKS, *OTHERS, *LOOKED_AT)}
 ALIASES = {"loopkit": [c.name for c in LOOPKIT]} | {
-    c.name.removeprefix("loopkit-"): [c.name] for c in LOOPKIT
+    c.name.removeprefix("loopkit-"): [c.name] for c in (*LOOPKIT, *LOOKED_AT)
 }
 
 

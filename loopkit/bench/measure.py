@@ -165,7 +165,8 @@ class Bench:
         Path(scratch, "echo").unlink(missing_ok=True)
         run = [str(CHILD / "run.py"), loop.factory, self.placement.server, str(LIFETIME), self.settings.heap]
         command = [*run, *program, *(options or [])]
-        return Child("program", command, pipe_in=options is not None, folder=loop.folder)
+        settings = dict(loop.settings)
+        return Child("program", command, pipe_in=options is not None, folder=loop.folder, extra=settings)
 
     def _run_load(self, job: dict[str, Any], pid: int, calls: dict[str, int] | None) -> Sample:
         """Give the load process a job. It is started when first needed, and again after it failed."""

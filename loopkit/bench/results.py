@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 # The loops to which every other is compared.
 CONTROLS = ("asyncio", "uvloop")
+# The loop to which the same one with something on is compared, which is called so and a plus.
+PLAIN = "loopkit-epoll"
 
 
 @dataclass
@@ -60,6 +62,12 @@ class ScenarioResult:
         """The figure of merit."""
         return METRICS[self.metric]
 
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The loops to which others are compared here."""
+        priced = any(row.loop.startswith(f"{PLAIN}+") for row in self.rows)
+        return (*CONTROLS, PLAIN) if priced else CONTROLS
+
     def row(self, loop: str) -> LoopResult | None:
         """The row of a loop, if it took part."""
         return next((row for row in self.rows if row.loop == loop), None)
@@ -94,7 +102,7 @@ class Report:
             for row, target in zip(scenario.rows, entry["rows"], strict=True):
                 target["median"] = {key: row.median(key) for key in row.samples[0]} if row.samples else {}
                 target["spread"] = row.spread(scenario.metric)
-                target["ratio"] = {control: scenario.ratio(row, control) for control in CONTROLS}
+                target["ratio"] = {control: scenario.ratio(row, control) for control in scenario.controls}
             document["scenarios"].append(entry)
         return json.dumps(document, indent=1)
 

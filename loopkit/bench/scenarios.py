@@ -149,8 +149,19 @@ SCALE = [
     _many("scale-timers", "call_later and cancel, while 1,000,000 timers wait", "timer", 1_000_000),
     _many("scale-tasks", "100,000 tasks, each woken by its future", "task", 100_000),
 ]
+LOOKING = [
+    _echo("protocol-1", "protocol echo, 1 KiB x 1 connection", "protocol", KIB, 1),
+    Scenario(
+        "ping-pong",
+        "add_reader, one byte at a time between two sockets of the process",
+        ("ping_pong.py",),
+        "inside",
+        operation="turn",
+        floor="",
+    ),
+]
 ROWS = (*CONNECTIONS, *TLS, *IDLE, *INSIDE)
-SCENARIOS = {scenario.name: scenario for scenario in (*ROWS, *SCALE, *APPS)}
+SCENARIOS = {scenario.name: scenario for scenario in (*ROWS, *SCALE, *APPS, *LOOKING)}
 GROUPS = {
     "echo": ["protocol", "streams", "sock"],
     "connections": [scenario.name for scenario in CONNECTIONS],
@@ -159,8 +170,12 @@ GROUPS = {
     "inside": [scenario.name for scenario in INSIDE],
     "scale": [scenario.name for scenario in SCALE],
     "apps": [scenario.name for scenario in APPS],
+    "looking": ["protocol", *(scenario.name for scenario in LOOKING)],
     "all": [scenario.name for scenario in ROWS],
 }
+
+#: Who runs where nobody says so, in groups that are about some loops only.
+USUAL = {"looking": ["loopkit-epoll", "loopkit-epoll+metrics", "loopkit-epoll+watch"]}
 
 
 def choose(names: list[str]) -> list[Scenario]:

@@ -104,7 +104,9 @@ def measure(argv: list[str]) -> int:
     from loopkit.bench.report.terminal import open_screen
 
     chosen, skipped = scenarios.available(scenarios.choose(options.scenarios))
-    contestants, notes = loops.choose([name for name in options.loops.split(",") if name], options.loop)
+    usual = scenarios.USUAL.get(" ".join(options.scenarios), [])
+    wanted = [name for name in options.loops.split(",") if name] or usual
+    contestants, notes = loops.choose(wanted, options.loop)
     for note in [*skipped, *notes]:
         print(note, file=sys.stderr)
     if not contestants:

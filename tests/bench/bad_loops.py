@@ -55,3 +55,7 @@ class _NoTls(asyncio.SelectorEventLoop):
 
 def no_tls() -> asyncio.AbstractEventLoop:
     return _NoTls()
+
+
+def asks() -> asyncio.AbstractEventLoop:
+    raise RuntimeError(f"LOOPKIT_METRICS is {os.environ.get('LOOPKIT_METRICS')}")

@@ -1,6 +1,7 @@
 """Does `loopkit bench` do what its command line says, and answer mistakes in one line?"""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -184,11 +185,24 @@ def test_names_and_aliases_of_loops() -> None:
     ]
     assert len(loops.choose(["loopkit"], [])[0]) == 4
     assert loops.choose(["a.b:c"], [])[0] == [Contestant("a.b:c", "a.b:c")]
+    assert [loop.name for loop in loops.choose(["epoll+metrics"], [])[0]] == ["loopkit-epoll+metrics"]
     everyone = [loop.name for loop in loops.choose([], [])[0]]
     assert everyone[:5] == ["loopkit-epoll", "loopkit-poll", "loopkit-select", "loopkit-busy", "asyncio"]
     assert "floor" in everyone
+    assert not any("+" in name for name in everyone)
 
 
 def test_groups_and_scenarios_are_chosen_once_each() -> None:
     assert [scenario.name for scenario in choose(["sock", "echo"])] == ["sock", "protocol", "streams"]
-    assert len(choose(["all", "scale", "apps"])) == len(SCENARIOS)
+    assert len(choose(["all", "scale", "apps", "looking"])) == len(SCENARIOS)
+
+
+def test_what_looking_costs_is_measured_against_the_plain_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without being told which loops; in percent, within each round."""
+    assert main(["looking", "--rounds", "1", "--quick"]) == 0
+    out = capsys.readouterr().out
+    for name in ("protocol echo, 1 KiB x 32", "protocol echo, 1 KiB x 1 connection", "one byte at a time"):
+        assert name in out
+    for name in ("loopkit-epoll", r"loopkit-epoll\+metrics", r"loopkit-epoll\+watch"):
+        assert len(re.findall(rf"^{name} .* [+-]\d+\.\d%$", out, re.MULTILINE)) == 3
+    assert "asyncio " not in out

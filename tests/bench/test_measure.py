@@ -143,6 +143,18 @@ def test_every_program_is_found() -> None:
         find_program("nosuch.py")
 
 
+def test_a_loop_that_is_looked_at_is_told_so_by_its_environment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other one is, whatever the shell has set."""
+    monkeypatch.setenv("LOOPKIT_METRICS", "1")
+    told = Contestant("told", "tests.bench.bad_loops:asks", settings=(("LOOPKIT_METRICS", "print"),))
+    with pytest.raises(Failure, match="LOOPKIT_METRICS is print"):
+        bench.measure(tiny("ping-pong"), told)
+    with pytest.raises(Failure, match="LOOPKIT_METRICS is None"):
+        bench.measure(tiny("ping-pong"), replace(told, settings=()))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_shows_what_there_is_and_leaves_no_process(number: signal.Signals) -> None:
     command = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopkit.bench.results import CONTROLS
+from loopkit.bench.results import PLAIN
 
 if TYPE_CHECKING:
     from loopkit.bench.results import LoopResult, Report, ScenarioResult
@@ -14,7 +14,8 @@ LEGEND = (
     "less is better, and it is the figure to trust. +-: half the interquartile range over the rounds. "
     "busy: share of the time in which that process ran; well below 100%, it waited for the load or for "
     "its turn on a busy machine, and could have served more. /asyncio, /uvloop: this loop's figure "
-    "divided by theirs in the same round; the median over the rounds."
+    "divided by theirs in the same round; the median over the rounds. /loopkit-epoll: what it "
+    "costs more than the plain loop, likewise."
 )
 # What a cell without a figure says.
 NONE = "-"
@@ -56,7 +57,7 @@ def headings(scenario: ScenarioResult) -> list[str]:
         "p50 us",
         "p99 us",
         "busy",
-        *(f"/{control}" for control in CONTROLS),
+        *(f"/{control}" for control in scenario.controls),
         SYSCALLS,
     ]
 
@@ -72,7 +73,7 @@ def cells(scenario: ScenarioResult, row: LoopResult) -> list[str]:
         number(row.median("p50"), 1e6),
         number(row.median("p99"), 1e6),
         percent(row.median("busy")),
-        *(ratio(scenario.ratio(row, control)) for control in CONTROLS),
+        *(ratio(scenario.ratio(row, control), control == PLAIN) for control in scenario.controls),
         describe_syscalls(row),
     ]
 
@@ -126,6 +127,8 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{value * 100:.0f}%"
 
 
-def ratio(value: float | None) -> str:
-    """A ratio with two decimals."""
-    return NONE if value is None else f"{value:.2f}"
+def ratio(value: float | None, as_price: bool = False) -> str:
+    """A ratio with two decimals, or how much is added to the whole in percent."""
+    if value is None:
+        return NONE
+    return f"{value - 1:+.1%}" if as_price else f"{value:.2f}"
