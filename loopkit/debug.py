@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 ORIGIN_DEPTH = 10
 
 #: What is looked for in the environment when a loop is made.
-INSTRUMENTS = ("LOOPKIT_METRICS", "LOOPKIT_WATCH", "LOOPKIT_RECORD", "LOOPKIT_TRACE", "LOOPKIT_AGENT")
+INSTRUMENTS = (
+    *("LOOPKIT_METRICS", "LOOPKIT_WATCH", "LOOPKIT_RECORD", "LOOPKIT_TRACE", "LOOPKIT_AGENT"),
+    "LOOPKIT_DUMP_SIGNAL",
+)
 
 
 def is_asked_for() -> bool:

@@ -67,6 +67,8 @@ options, before FILE, -m or -c; everything after them belongs to the program:
   --watch SECONDS say what the loop is stuck in, while it is
   --record[=FILE] keep the last turns, write a page when something goes wrong
   --agent         answer loopkit top, ps, fds and dump
+  --dump-signal USR1
+                  write stacks and tasks to stderr when that signal comes
   --metrics       print how busy and how late the loop was, when it is closed
   -q              no banner at the prompt
   -V, --version   print the version

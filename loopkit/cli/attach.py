@@ -171,30 +171,3 @@ def _wait(pid: int, answer: str) -> str:
             print(f"loopkit: process {pid} sleeps; waiting for something to wake its loop", file=sys.stderr)
         time.sleep(0.02)
     raise UsageError(f"process {pid} did not wake within {WAKE:.0f} s: send it something, and ask again")
-
-
-def table(rows: list[list[str]], indent: str = "") -> str:
-    """Columns; the last is as wide as it likes."""
-    if not rows:
-        return ""
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    return "\n".join(
-        (
-            indent
-            + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        ).rstrip()
-        for row in rows
-    )
-
-
-def header(answer: dict[str, Any]) -> str:
-    versions = f"Python {answer['python']}, loopkit {answer['loopkit']}"
-    return f"process {answer['pid']}: {answer['program']} ({versions})"
-
-
-def loop_line(number: int, loop: dict[str, Any]) -> str:
-    state = "closed" if loop.get("closed") else "runs" if loop["running"] else "does not run"
-    if loop["running"]:
-        state = "asleep in its poll" if loop["idle"] else "at work"
-    thread = f" in {loop['thread']}" if loop["thread"] else ""
-    return f"loop {number}: {loop['poller']}{thread}, {state}"

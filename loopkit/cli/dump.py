@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from loopkit.cli.attach import Words, ask, header, loop_line
+from loopkit.cli.attach import Words, ask
 from loopkit.cli.options import UsageError
+from loopkit.diagnostics import answers
 
 USAGE = """\
 usage: loopkit dump PID [--json]
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     if "--record" in words.values:
         return save(words.pid, words.values["--record"])
     answer = ask(words.pid, "dump")
-    print(json.dumps(answer, indent=1) if words.json else text(answer))
+    print(json.dumps(answer, indent=1) if words.json else answers.dump(answer))
     return 0
 
 
@@ -43,26 +43,3 @@ def save(pid: int, name: str) -> int:
         raise UsageError(str(error)) from None
     print(f"wrote {path}")
     return 0
-
-
-def text(answer: dict[str, Any]) -> str:
-    lines = [header(answer)]
-    for number, loop in enumerate(answer["loops"], 1):
-        lines += ["", loop_line(number, loop)]
-        if loop["task"]:
-            lines.append(f"  in {loop['task']}")
-            lines += [f"  awaited by {waiter}" for waiter in loop["awaiters"]]
-        lines += frames(loop["stack"])
-    for thread in answer["threads"]:
-        lines += ["", f"thread {thread['name']}", *frames(thread["stack"])]
-    return "\n".join(lines)
-
-
-def frames(stack: list[list[Any]]) -> list[str]:
-    """A stack as Python prints it."""
-    lines = []
-    for file, line, function, source in stack:
-        lines.append(f'  File "{file}", line {line}, in {function}')
-        if source:
-            lines.append(f"    {source}")
-    return lines

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from loopkit.cli.attach import Words, ask, header, loop_line, table
+from loopkit.cli.attach import Words, ask
+from loopkit.diagnostics.answers import header, loop_line, table
 
 USAGE = """\
 usage: loopkit fds PID [--json]

@@ -31,6 +31,13 @@ INSTRUMENTS = {
     "--watch": ("LOOPKIT_WATCH", ""),
     "--record": ("LOOPKIT_RECORD", "1"),
     "--agent": ("LOOPKIT_AGENT", "1"),
+    "--dump-signal": ("LOOPKIT_DUMP_SIGNAL", ""),
+}
+
+#: What those of them need that need something.
+NEEDS = {
+    "--watch": "the seconds after which a stall is reported, as 0.1",
+    "--dump-signal": "the name of a signal, as USR1",
 }
 
 
@@ -51,9 +58,9 @@ def parse(argv: list[str]) -> tuple[Options, list[str]]:
                 value = rest.pop(0)
             options = options._replace(poller=value)
         elif name in INSTRUMENTS:
-            if name == "--watch" and not equals:
+            if name in NEEDS and not equals:
                 if not rest:
-                    raise UsageError("--watch needs the seconds after which a stall is reported, as 0.1")
+                    raise UsageError(f"{name} needs {NEEDS[name]}")
                 value = rest.pop(0)
             options = options._replace(instruments=(*options.instruments, _instrument(name, value)))
         elif word == "--debug":
@@ -107,6 +114,13 @@ def _instrument(name: str, value: str) -> tuple[str, str]:
         if not sensible:
             raise UsageError(f"--watch needs seconds, from 0.001 to 3600, not {value!r}")
         return variable, value
+    if name == "--dump-signal":
+        from loopkit.diagnostics.dumping import number_of
+
+        try:
+            return variable, number_of(value).name
+        except ValueError as error:
+            raise UsageError(f"--dump-signal: {error}") from None
     if value and name == "--record":
         return variable, _file(value)
     if value:
@@ -130,7 +144,19 @@ def apply(options: Options) -> None:
     if options.instruments and sys.flags.ignore_environment:
         raise UsageError("--metrics and its kin have no effect under python -E or -I, which ignore them")
     os.environ.update(options.instruments)
+    if signal := dict(options.instruments).get("LOOPKIT_DUMP_SIGNAL"):
+        _listen_for(signal)
     if options.debug:
         if sys.flags.ignore_environment:
             raise UsageError("--debug has no effect under python -E or -I; use python -X dev instead")
         os.environ["PYTHONASYNCIODEBUG"] = "1"
+
+
+def _listen_for(signal: str) -> None:
+    """From now on, not from the first loop on: until then it would end the program."""
+    from loopkit.diagnostics import dump_on_signal
+
+    try:
+        dump_on_signal(signal)
+    except ValueError as error:
+        raise UsageError(f"--dump-signal: {error}") from None

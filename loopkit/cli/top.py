@@ -8,8 +8,9 @@ import sys
 import time
 from typing import Any
 
-from loopkit.cli.attach import Words, ask, header, loop_line, table
+from loopkit.cli.attach import Words, ask
 from loopkit.cli.options import UsageError
+from loopkit.diagnostics.answers import header, loop_line, table
 
 USAGE = """\
 usage: loopkit top PID [--interval SECONDS] [--once] [--json]

@@ -5,6 +5,8 @@ watch     what it is stuck in, while it is stuck (stalls.py)
 observe   every step of every turn, as calls of an observer (observing.py)
 record    the last turns in a ring, written when something goes wrong (recorder.py)
 fds       the fd table beside the kernel's (descriptors.py)
+dump_on_signal
+          stacks and tasks on standard error, when a signal comes (dumping.py)
 """
 
 from __future__ import annotations
@@ -14,13 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .descriptors import fds
+    from .dumping import dump_on_signal
     from .observing import observe
     from .recorder import record
     from .stalls import watch
 
-__all__ = ["fds", "observe", "record", "watch"]
+__all__ = ["dump_on_signal", "fds", "observe", "record", "watch"]
 
-_HOMES = {"fds": "descriptors", "observe": "observing", "record": "recorder", "watch": "stalls"}
+_HOMES = {
+    "dump_on_signal": "dumping",
+    "fds": "descriptors",
+    "observe": "observing",
+    "record": "recorder",
+    "watch": "stalls",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -309,19 +309,20 @@ def profile(loop: Loop) -> Profile:
     return fresh
 
 
+def at_work(loop: Loop) -> dict[str, Any]:
+    """What *loop* is calling, in which task, and who awaits that."""
+    if loop._thread_id is None or loop._idle:
+        return {"stack": [], "task": None, "awaiters": []}
+    task = current_task(loop)
+    return {
+        "stack": [[*place, place.text()] for place in stack_of_thread(loop._thread_id)],
+        "task": None if task is None else task_words(task),
+        "awaiters": [] if task is None else [task_words(waiter) for waiter in awaiters(task)],
+    }
+
+
 def dump() -> dict[str, Any]:
     """The stacks of all threads, and of the loops' what they are calling."""
-
-    def tell(loop: Loop) -> dict[str, Any]:
-        if loop._thread_id is None or loop._idle:
-            return {"stack": [], "task": None, "awaiters": []}
-        task = current_task(loop)
-        return {
-            "stack": [[*place, place.text()] for place in stack_of_thread(loop._thread_id)],
-            "task": None if task is None else task_words(task),
-            "awaiters": [] if task is None else [task_words(waiter) for waiter in awaiters(task)],
-        }
-
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     threads = []
     for ident, frame in sys._current_frames().items():
@@ -331,7 +332,7 @@ def dump() -> dict[str, Any]:
             stack.append([*place_of_frame(at), ""])
             at = at.f_back
         threads.append({"name": names.get(ident, str(ident)), "stack": stack[::-1]})
-    return {**of_loops(tell), "threads": threads}
+    return {**of_loops(at_work), "threads": threads}
 
 
 def recording() -> dict[str, Any]:

@@ -29,6 +29,7 @@ ASKED_FOR = {
     "LOOPKIT_TRACE": "tracing",
     "LOOPKIT_RECORD": "recorder",
     "LOOPKIT_AGENT": "agent",
+    "LOOPKIT_DUMP_SIGNAL": "dumping",
 }
 
 #: Whom the garbage collector tells. PyPy's has one hook for the whole process, which is left to the program.

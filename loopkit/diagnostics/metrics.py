@@ -198,11 +198,10 @@ class Meter:
         note, tables = self.stretches.add, self.loop._watches
         source, at_once = self.source, -1.0 if self.loop._own_clock else AT_ONCE
         poll = tables.poll
-        first, events = tables.polls, 0  # the turn counts its polls itself
-        idle = 0.0
+        first, events, idle = tables.polls, 0, 0.0  # the turn counts its polls itself
         asleep = awake = source.monotonic()  # when the last poll began, and when it ended
-        streak = 0  # how often in a row it did not sleep
-        unread = few = 0  # how many polls to come do without the clock; what they found, small so far
+        # How often in a row it did not sleep; how many polls to come do without the clock, what they found.
+        streak = unread = few = 0
 
         def metered(timeout: float | None) -> list[tuple[int, int]]:
             nonlocal asleep, awake, idle, events, streak, unread, few
@@ -228,16 +227,15 @@ class Meter:
                 streak = 0
             else:
                 unread = UNREAD[streak]
-                if streak < LAST:
-                    streak += 1
+                streak = min(streak + 1, LAST)
             return found
 
         def polled() -> tuple[int, int, float, float, float]:
             return tables.polls - first, events + few, idle, asleep, awake
 
         def awaken() -> None:
-            nonlocal awake, streak, unread
-            awake, streak, unread = source.monotonic(), 0, 0
+            nonlocal awake
+            awake = source.monotonic()
 
         def wrap(new: Poll) -> Poll:
             nonlocal poll

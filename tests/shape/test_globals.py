@@ -47,6 +47,7 @@ SHARED = {
     "diagnostics._HOMES": READ,
     "diagnostics.agent.VERBS": READ,
     "diagnostics.agent._agent": "the process has one socket to be asked by; changed under `sharing`",
+    "diagnostics.dumping.TAKEN": READ,
     "diagnostics.endings._listeners": "the process ends once; changed under `sharing`, read from a copy",
     "diagnostics.endings._owner": "the process's number, changed with them",
     "diagnostics.endings._hooked": "the process has one excepthook; changed with them",
