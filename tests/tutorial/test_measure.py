@@ -1,6 +1,7 @@
 """The measurements of the chapters: can a reader repeat each of them?"""
 
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_a_table_ends_even_if_the_server_hardly_lets_anybody_in(tmp_path: Path) 
     nobody, thousand = done.stdout.split()[-2:]
     assert float(nobody) > 0
     assert thousand == "-"
+
+
+def test_it_ends_in_the_background_too_where_ctrl_c_is_ignored() -> None:
+    done = subprocess.run(
+        [sys.executable, str(TUTORIAL / "measure.py"), "wait", "05_epoll.py"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does for "&"
+        timeout=25,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the second client has waited" in done.stdout
 
 
 def test_bad_usage_shows_the_usage() -> None:
