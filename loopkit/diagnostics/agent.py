@@ -33,6 +33,7 @@ from .instruments import sharing
 from .metrics import Metrics, meter
 from .profile import Profile
 from .recorder import FlightRecorder
+from .recording import program
 from .stacks import awaiters, current_task, cut, place_of_frame, stack_of_thread, task_words
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def of_loops(tell: Callable[[Loop], dict[str, Any]]) -> dict[str, Any]:
         about = {"poller": loop.poller_name, "running": loop.is_running(), "idle": loop._idle}
         with contextlib.suppress(RuntimeError):  # closed meanwhile
             found.append({"thread": names.get(loop._thread_id, ""), **about, **tell(loop)})
-    return {"loops": found, "python": sys.version.split()[0], "program": cut(" ".join(sys.argv))}
+    return {"loops": found, "python": sys.version.split()[0], "program": cut(program())}
 
 
 def ps() -> dict[str, Any]:

@@ -128,10 +128,17 @@ class Track:
         return (step for step in self.steps() if isinstance(step, Call))
 
 
+def program() -> str:
+    """The program as it was called. In `sys.argv` a module that was called by its name is a path."""
+    name, *arguments = sys.argv or ["python"]
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return " ".join([spec.name.removesuffix(".__main__") if spec else name, *arguments])
+
+
 def about(**more: Any) -> dict[str, Any]:
     """What is said of every recording."""
     return {
-        "program": " ".join(sys.argv) or "python",
+        "program": program(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "loopkit": __version__,
         "system": f"{platform.system()} {platform.machine()}",

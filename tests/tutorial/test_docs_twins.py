@@ -82,7 +82,7 @@ def test_twins_have_the_same_numbers_in_their_tables(page: Path) -> None:
 def test_twins_show_the_same_pictures_each_in_its_language(page: Path) -> None:
     ours = re.findall(r"!\[[^]]+\]\(([^)]+)\)", prose(page))
     theirs = re.findall(r"!\[[^]]+\]\(([^)]+)\)", prose(twin_of(page)))
-    assert [Path(picture).name.replace(".svg", ".zh.svg") for picture in ours] == [
+    assert [re.sub(r"(\.\w+)$", r".zh\1", Path(picture).name) for picture in ours] == [
         Path(picture).name for picture in theirs
     ]
     for home, pictures in ((page, ours), (twin_of(page), theirs)):

@@ -61,9 +61,13 @@ const draw = (canvas, track, pos) => {
   };
   // Turns, and the names of the lanes.
   pen.strokeStyle = colour("line"); pen.fillStyle = colour("faint");
+  let free = 0;  // from here on a number has room: short turns do without
   for (const item of seen) if (item.step.turn.first === item.step.pos) {
     pen.beginPath(); pen.moveTo(item.x - 1, 4); pen.lineTo(item.x - 1, y); pen.stroke();
-    pen.fillText(clip(pen, say("turn", item.step.turn.number), 90), item.x + 3, 11);
+    const number = clip(pen, say("turn", item.step.turn.number), 90);
+    if (item.x + 3 < free) continue;
+    pen.fillText(number, item.x + 3, 11);
+    free = item.x + 9 + pen.measureText(number).width;
   }
   pen.fillStyle = colour("paper"); pen.fillRect(0, 0, LEFT - 2, y);
   const names = { fds: [...fds.keys()].map((fd) => "fd " + fd), tasks: [...tasks.keys()].map((task) => task || say("plain")) };

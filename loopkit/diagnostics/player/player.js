@@ -9,19 +9,19 @@ const sentence = (step) => {
   if (step.kind === "ask") return say(step.timeout < 0 ? "askForever" : step.timeout ? "askTimeout" : "askNow", duration(step.timeout));
   if (step.kind === "answer") {
     const events = step.events.map((e) => say("event", e.fd, maskWords(e.mask), e.owner));
-    return say("answer", duration(step.asked), events.join("; ") || say("nothing"));
+    return say("answer", duration(step.asked), events.join(say("semicolon")) || say("nothing"));
   }
-  if (step.kind === "note") return step.notes.map(noteWords).join("; ");
+  if (step.kind === "note") return step.notes.map(noteWords).join(say("semicolon"));
   const what = step.task ? say("callTask", step.task, step.name, duration(step.took)) : say("call", step.name, duration(step.took));
   return what + say("comma") + whyWords(step);
 };
 const whyWords = (step) => {
-  if (step.why === "event") return say("whyEvent", step.fd, maskWords(step.mask)) + ".";
+  if (step.why === "event") return say("whyEvent", step.fd, maskWords(step.mask)) + say("stop");
   const by = step.by ? say("byStep", step.by) : step.thread ? say("byThread", step.thread) : say("byNone");
   const from = step.fromFile ? ` (${shortName(step.fromFile)}:${step.fromLine})` : "";
   const why = step.why === "timer" ? say("whyTimer", duration(step.late)) : say(step.future ? "whyFuture" : "whySoon", step.future);
-  const waited = step.why === "soon" ? "; " + say("waited", duration(step.start - step.scheduled)) : "";
-  return `${why} ${by}${from}${waited}.`;
+  const waited = step.why === "soon" ? say("semicolon") + say("waited", duration(step.start - step.scheduled)) : "";
+  return `${why}${say("space")}${by}${from}${waited}${say("stop")}`;
 };
 const noteWords = (note) => {
   const f = note.facts;
@@ -38,7 +38,7 @@ const showSource = (call) => {
   pre.textContent = "";
   const add = (className, text, parent = pre) => { const span = document.createElement("span"); span.className = className; span.textContent = text; parent.append(span); return span; };
   if (!file) { add("file", say("noSource")); return; }
-  add("file", `${file}:${step.line}`).title = file;
+  add("file", `${shortName(file)}:${step.line}`).title = file;
   const lines = data.lines[file] || {};
   for (let n = step.line - 4; n <= step.line + 4; n++) {
     if (lines[n] === undefined) continue;
@@ -55,7 +55,7 @@ const showChain = (step) => {
   if (!found.length) { const p = document.createElement("p"); p.textContent = step.by || step.why === "event" ? say("root") : whyWords(step); home.append(p); }
   for (const cause of found) {
     const button = document.createElement("button");
-    button.textContent = cause.kind === "answer" ? `↑ ${say("chainPoll", cause.turn.number)}: ${sentence(cause)}` : `↑ #${cause.number} ${cause.task ? cause.task + ": " : ""}${cause.name}`;
+    button.textContent = cause.kind === "answer" ? `↑ ${say("chainPoll", cause.turn.number)}${say("colon")}${sentence(cause)}` : `↑ #${cause.number} ${cause.task ? cause.task + ": " : ""}${cause.name}`;
     button.onclick = () => jump(cause.pos);
     home.append(button);
   }

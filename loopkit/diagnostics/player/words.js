@@ -5,7 +5,7 @@ const WORDS = {
     other: "中文", help: "Keys", close: "Close", overview: "All turns: the higher, the longer", speed: "speed",
     first: "first step", last: "last step", back: "one step back", forward: "one step on", backTurn: "one turn back",
     nextTurn: "one turn on", play: "play, pause", slowest: "Slowest callback", why: "Why did this run?", return: "Return",
-    comma: ", ", poll: "poll", fds: "descriptors", ready: "ready queue", timers: "timers", tasks: "tasks", plain: "callbacks",
+    comma: ", ", semicolon: "; ", colon: ": ", stop: ".", space: " ", poll: "poll", fds: "descriptors", ready: "ready queue", timers: "timers", tasks: "tasks", plain: "callbacks",
     place: "turn %0 of %1, step %2 of %3, at %4", turn: "turn %0",
     askForever: "The loop asks the kernel and sleeps until something happens: nothing is ready, and there is no timer.",
     askTimeout: "The loop asks the kernel and sleeps for at most %0: the next timer is due then.",
@@ -30,7 +30,7 @@ const WORDS = {
     other: "English", help: "按键", close: "关闭", overview: "每一圈：越高越久", speed: "速度",
     first: "第一步", last: "最后一步", back: "后退一步", forward: "前进一步", backTurn: "后退一圈", nextTurn: "前进一圈",
     play: "播放或暂停", slowest: "最慢的回调", why: "它为什么运行？", return: "返回",
-    comma: "，", poll: "询问", fds: "描述符", ready: "就绪队列", timers: "定时器", tasks: "任务", plain: "回调",
+    comma: "，", semicolon: "；", colon: "：", stop: "。", space: "", poll: "询问", fds: "描述符", ready: "就绪队列", timers: "定时器", tasks: "任务", plain: "回调",
     place: "第 %0 圈，共 %1 圈；第 %2 步，共 %3 步；时刻 %4", turn: "第 %0 圈",
     askForever: "事件循环询问内核，然后一直睡到有事发生：没有就绪的回调，也没有定时器。",
     askTimeout: "事件循环询问内核，最多睡 %0：那时下一个定时器到期。",
@@ -38,7 +38,7 @@ const WORDS = {
     answer: "过了 %0，内核回答：%1。", nothing: "什么也没发生",
     event: "fd %0 %1（%2）", read: "可读", write: "可写", broken: "出错或已到末尾",
     call: "%0 运行了 %1", callTask: "任务 %0（%1）运行了 %2",
-    whyEvent: "因为 fd %0 %1", whyTimer: "因为定时器到期（晚了 %0），它", whySoon: "因为它被安排了：", whyFuture: "因为它等待的 %0 已完成，于是被安排：",
+    whyEvent: "因为 fd %0 %1", whyTimer: "因为定时器到期（晚了 %0），它", whySoon: "它", whyFuture: "因为它等待的 %0 已完成，于是",
     byStep: "由第 %0 个回调安排", byThread: "由线程 %0 安排", byNone: "在录制开始之前安排，或由程序自己安排",
     waited: "它等了 %0",
     wrote: "写 fd %0：暂存 %1 字节，到回调返回时再发；已发送 %2，排队 %3", opened: "打开 fd %0：%1", closed: "关闭 fd %0",
@@ -66,5 +66,5 @@ const maskWords = (mask) => {
   const found = [];
   if (mask & 1) found.push(say("read"));
   if (mask & 4) found.push(say("write"));
-  return (found.length ? found : [say("broken")]).join(", ");
+  return (found.length ? found : [say("broken")]).join(say("comma"));
 };

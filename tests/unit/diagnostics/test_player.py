@@ -184,7 +184,7 @@ def test_what_looks_wrong_leads_to_where_it_happened(opened):
 def test_both_languages(opened):
     assert opened.find("#language").text == "中文"
     opened.find("#language").click()
-    assert "第 1 轮" in text(opened, "place")
+    assert "第 1 圈" in text(opened, "place")
     assert "内核" in text(opened, "sentence")
     assert opened.find("#slowest").text == "最慢的回调"
     assert opened.run("return document.documentElement.lang") == "zh-CN"
