@@ -124,6 +124,13 @@ def test_no_english_punctuation_between_chinese_characters(page: Path) -> None:
     assert re.findall(r"[\u4e00-\u9fff][,;:?!][\u4e00-\u9fff\s]", text) == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_chinese_paragraph_is_broken_into_lines(page: Path) -> None:
+    """The end of a line would be a space in the middle of a sentence."""
+    broken = r"[\u4e00-\u9fff，。；：、）]\n[\u4e00-\u9fff`（*]"  # noqa: RUF001 - Chinese punctuation
+    assert re.findall(broken, prose(twin_of(page))) == []
+
+
 @pytest.mark.parametrize(
     ("chapter", "file", "name", "lines", "claim"),
     [
