@@ -27,7 +27,8 @@ import pytest
 from loopkit.watches import Watches
 from tests.support.fdtable import checked
 from tests.support.leaks import Snapshot
-from tests.support.loops import EARLY, SIMULATED, SIMULATED_FILES, Ambient, LoopFactory, factories, name_of
+from tests.support.loops import EARLY, OURS, SIMULATED, Ambient, LoopFactory, factories, name_of
+from tests.support.simulated import RUN_SIMULATED, reason_not_to
 
 PARITY = Path(__file__).parent / "parity"
 SHAPE = Path(__file__).parent / "shape"
@@ -62,12 +63,13 @@ def _frozen() -> None:
 def _factories_for(config: pytest.Config, definition: Any) -> dict[str, LoopFactory]:
     is_parity = PARITY in definition.path.parents
     chosen = factories(parity=is_parity)
-    if is_parity and definition.path.name in SIMULATED_FILES and "LOOPKIT_POLLER" not in os.environ:
+    if definition.path in RUN_SIMULATED and "LOOPKIT_POLLER" not in os.environ:
         chosen |= SIMULATED
     if wanted := config.getoption("--loops"):
         chosen = {name: chosen[name] for name in wanted.split(",") if name in chosen}
     if marker := definition.get_closest_marker("loops"):
-        chosen = {name: chosen[name] for name in marker.args if name in chosen}
+        names = [*marker.args, "simulated"] if set(OURS) <= set(marker.args) else marker.args
+        chosen = {name: chosen[name] for name in names if name in chosen}
     return chosen
 
 
@@ -100,6 +102,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             dropped.append(item)
             continue
         kept.append(item)
+        if factory is SIMULATED["simulated"] and (reason := reason_not_to(item.name)):
+            item.add_marker(pytest.mark.skip(reason=f"not simulated: {reason}"))
         for marker in item.iter_markers("uvloop_differs"):
             if factory is not None and name_of(factory) == "uvloop" and marker.kwargs.get("when", True):
                 reason, run = marker.kwargs["reason"], marker.kwargs.get("run", True)
@@ -215,14 +219,14 @@ def _simulated_world(request: pytest.FixtureRequest, _leak_guard: _Records) -> I
     if _factory_of(request.node) is not SIMULATED["simulated"]:
         yield
         return
-    loop = Ambient()
+    loop = Ambient(stays=True)
     EARLY.append(loop)
     try:
         yield
     finally:
         EARLY.clear()
-        if not loop.is_closed():
-            loop.close()
+        loop.close()
+        loop.leave()
 
 
 def _failed(item: pytest.Item) -> bool:

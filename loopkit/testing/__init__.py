@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from .explore import explore, replay
     from .hosts import Host
     from .loop import SimLoop
-    from .names import real_sockets
     from .network import Link
+    from .outside import real_sockets
     from .running import always, choice, eventually, run, settle
     from .world import World
 
 _HOMES = {
     "explore": ("explore", "replay"),
-    "names": ("real_sockets",),
     "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock"),
     "hosts": ("Host",),
     "loop": ("SimLoop",),
     "network": ("Link",),
+    "outside": ("real_sockets",),
     "running": ("always", "choice", "eventually", "run", "settle"),
     "world": ("World",),
 }

@@ -27,6 +27,8 @@ class File:
         self.host = host
         #: The descriptors that refer to it.
         self.numbers: list[int] = []
+        #: Whether `os.read` and `os.write` of its numbers wait. Socket objects have a timeout of their own.
+        self.blocks = True
         #: What SO_ERROR reports, once.
         self.error = 0
 
@@ -41,6 +43,17 @@ class File:
             poller.touch(self)
         if self.world.threads is not None:
             self.world.threads.notify()
+
+    def cut(self, size: int, what: str) -> int:
+        """How much of *size* a read or a write gets: all, unless schedules are explored."""
+        if size < 2 or not self.world.explores:
+            return size
+        value = self.world.choices.ask("cut", 2)
+        if not value:
+            return size
+        less = 1 if value == 1 else size // 2
+        self.world.choices.say(f"a {what} got {less} of {size} bytes")
+        return less
 
     def take_error(self) -> int:
         """SO_ERROR: the error, which is then forgotten."""

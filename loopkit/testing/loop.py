@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..loop import Loop
 from ..pollers import POLLERS
-from . import names as names  # replaces some of the standard library's
+from . import descriptors as descriptors  # replace some of the standard library's
+from . import names as names
 from . import outside
+from . import secure as secure
 from .errors import EscapedError
 from .outside import LIFE
 from .turn import simulated_turns

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from . import outside
 from .files import failure
+from .sockets import SimSocket
 from .world import FIRST_FD
 
 if TYPE_CHECKING:
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
     from .world import World
 
-_opted_out = 0
-
-
-class real_sockets:
-    """``with real_sockets():`` sockets that are made in it are real ones, in the middle of a simulation."""
-
-    def __enter__(self) -> None:
-        global _opted_out
-        _opted_out += 1
-
-    def __exit__(self, *exc: object) -> None:
-        global _opted_out
-        _opted_out -= 1
-
 
 def _is_simulated(fileno: Any = None) -> bool:
-    if outside.simulation() is None or _opted_out:
-        return False
-    return fileno is None or (isinstance(fileno, int) and fileno >= FIRST_FD)
+    return outside.simulates() and (fileno is None or (isinstance(fileno, int) and fileno >= FIRST_FD))
+
+
+#: A program's own subclass, and what it is made of -> its simulated twin; None: it cannot have one.
+_twins: dict[tuple[Any, Any], Any] = {}
+
+
+def _twin(cls: Any) -> Any:
+    """*cls*, with a simulated socket in the place of the real one."""
+    simulated = outside.here().socket_type
+    if cls is socket.socket or issubclass(cls, SimSocket):
+        return simulated if cls is socket.socket else cls
+    key = cls, simulated
+    if key not in _twins:
+        try:
+            _twins[key] = type(cls.__name__, (cls, simulated), {"__module__": cls.__module__})
+        except TypeError:  # slots of its own
+            _twins[key] = cls
+    return _twins[key]
 
 
 @outside.replaces(socket.socket, "__new__")
 def _new(original: Any) -> Any:
     def __new__(cls: Any, family: int = -1, type: int = -1, proto: int = -1, fileno: Any = None) -> Any:
-        if cls is socket.socket and _is_simulated(fileno):
-            return original(outside.here().socket_type)
-        return original(cls)
+        return original(_twin(cls) if _is_simulated(fileno) else cls)
 
     return staticmethod(__new__)
 
@@ -72,7 +72,7 @@ def _resolving(name: str, make: Callable[[World], Any]) -> None:
             loop = outside.simulation()
             return (
                 original(*args, **options)
-                if loop is None or _opted_out
+                if loop is None or outside.opted_out
                 else make(loop.world)(*args, **options)
             )
 
@@ -84,25 +84,3 @@ _resolving(
     "gethostbyname", lambda world: lambda name: world.network.resolve(name, 0, socket.AF_INET)[0][4][0]
 )
 _resolving("gethostname", lambda world: lambda: outside.current_host(world).name)
-
-
-def _by_number(name: str, make: Callable[[Any, int], Any]) -> None:
-    @outside.replaces(os, name)
-    def _replacement(original: Any) -> Any:
-        def call(fd: Any, *args: Any) -> Any:
-            loop = outside.simulation()
-            if loop is None or not isinstance(fd, int) or fd < FIRST_FD:
-                return original(fd, *args)
-            file = loop.world.files.get(fd)
-            if file is None:
-                raise failure(errno.EBADF)
-            with loop.world.lock:
-                return make(file, fd)(*args)
-
-        return call
-
-
-_by_number("close", lambda file, fd: lambda: file.world.files.close(fd))
-_by_number("dup", lambda file, fd: lambda: file.world.files.install(file))
-_by_number("set_blocking", lambda file, fd: lambda flag: None)
-_by_number("fchmod", lambda file, fd: lambda mode: setattr(file, "mode", mode))

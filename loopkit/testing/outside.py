@@ -46,6 +46,27 @@ def simulation() -> SimLoop | None:
     return _active.loop
 
 
+#: How many blocks ask for real sockets just now (`real_sockets`).
+opted_out = 0
+
+
+class real_sockets:
+    """``with real_sockets():`` sockets and pipes made in it are real ones, in the middle of a simulation."""
+
+    def __enter__(self) -> None:
+        global opted_out
+        opted_out += 1
+
+    def __exit__(self, *exc: object) -> None:
+        global opted_out
+        opted_out -= 1
+
+
+def simulates() -> bool:
+    """Whether what is made in this thread is of a simulated kernel."""
+    return _active.loop is not None and not opted_out
+
+
 def enter(loop: SimLoop | None) -> None:
     """From now on this thread is *loop*'s, or one of its program; None: no longer."""
     _active.loop = loop

@@ -8,9 +8,7 @@ import socket
 from typing import Any
 
 from .files import failure
-
-#: Made before anything is replaced.
-real_socket = socket.socket
+from .outside import real_sockets
 
 
 class Paths:
@@ -33,9 +31,7 @@ class Paths:
             self._abstract[name] = file
             return name
         # The kernel makes the file, and knows what is wrong with the path.
-        maker = real_socket.__new__(_Plain)
-        maker.__init__(socket.AF_UNIX, file.type)  # type: ignore[misc]
-        with maker:
+        with real_sockets(), socket.socket(socket.AF_UNIX, file.type) as maker:
             maker.bind(address)
         stat = os.stat(name)
         if getattr(file, "mode", None) is not None:
@@ -57,7 +53,3 @@ class Paths:
         """*file* is closed: its path stays, and means nobody."""
         self._files = {key: known for key, known in self._files.items() if known is not file}
         self._abstract = {key: known for key, known in self._abstract.items() if known is not file}
-
-
-class _Plain(socket.socket):
-    """A real socket, made while sockets are simulated."""

@@ -1,8 +1,8 @@
 """`socket.socket` while a simulation runs: the face of an open file of the simulated kernel.
 
 A simulated socket *is* a `socket.socket` (programs check), without a descriptor of the real kernel. While a
-simulated loop runs in a thread, ``socket.socket(...)`` there makes one (`names.py`). A subclass that a
-program defines stays real.
+simulated loop runs in a thread, ``socket.socket(...)`` there makes one (`names.py`), and so does a subclass
+that a program defines.
 
 A call that would block lets time pass, with what the outside does in it, until it can go on or its timeout is
 over: the loop stands still meanwhile, as a real one would.
@@ -122,9 +122,10 @@ class SimSocket(socket.socket):
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
         self._seconds = None if value is None else float(value)
+        self._check().blocks = value is None
 
     def setblocking(self, flag: Any) -> None:
-        self._check()
+        self._check().blocks = bool(flag)
         self._seconds = None if flag else 0.0
 
     def getblocking(self) -> bool:
@@ -209,7 +210,7 @@ class SimSocket(socket.socket):
         if file.host.fd_limit is not None and file.host.fds >= file.host.fd_limit:
             raise failure(errno.EMFILE)
         client = self._wait(file.accept, self._seconds is None)
-        sock = type(self).of(self.world, client)
+        sock = self.world.socket_type.of(self.world, client)
         return sock, client.remote if self._family != socket.AF_UNIX else ""
 
     @classmethod
@@ -242,19 +243,20 @@ class SimSocket(socket.socket):
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         view = memoryview(buffer).cast("B")
-        data = self.recv(nbytes or len(view), flags)
+        nbytes = _fitting(view, nbytes)
+        data = SimSocket.recv(self, nbytes, flags)
         view[: len(data)] = data
         return len(data)
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         if self._type == socket.SOCK_STREAM:
-            return self.recv(bufsize, flags), None if self._family != socket.AF_UNIX else ""
+            return SimSocket.recv(self, bufsize, flags), None if self._family != socket.AF_UNIX else ""
         result: tuple[bytes, Any] = self._wait(self.file.recvfrom, bufsize, bool(flags & socket.MSG_PEEK))
         return result
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         view = memoryview(buffer).cast("B")
-        data, address = self.recvfrom(nbytes or len(view), flags)
+        data, address = SimSocket.recvfrom(self, _fitting(view, nbytes), flags)
         view[: len(data)] = data
         return len(data), address
 
@@ -269,12 +271,15 @@ class SimSocket(socket.socket):
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         data = b"".join(bytes(part) for part in buffers)
-        return self.send(data, flags) if address is None else self.sendto(data, address)
+        count: int = (
+            self._wait(self.file.send, data) if address is None else SimSocket.sendto(self, data, address)
+        )
+        return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         rest = memoryview(data).cast("B")
         while len(rest):
-            rest = rest[self.send(rest) :]
+            rest = rest[SimSocket.send(self, rest) :]
 
     def sendto(self, data: Any, *rest: Any) -> int:
         if not rest:
@@ -351,7 +356,7 @@ class SimSocket(socket.socket):
         return fd
 
     def dup(self) -> Any:
-        sock = type(self).of(self.world, self._check())
+        sock = self.world.socket_type.of(self.world, self._check())
         sock._seconds = self._seconds
         return sock
 
@@ -359,3 +364,14 @@ class SimSocket(socket.socket):
         # As the kernel does for a process, and CPython for a socket that nobody has closed.
         if getattr(self, "_fd", -1) >= 0:
             self._real_close()
+
+
+def _fitting(view: memoryview, size: int) -> int:
+    """How many bytes to ask for, for *view*. Raises as the socket module does, before anything is taken."""
+    if view.readonly:
+        raise TypeError("argument 1 must be read-write bytes-like object")
+    if size < 0:
+        raise ValueError("negative buffersize in recv_into")
+    if size > len(view):
+        raise ValueError("buffer too small for requested bytes")
+    return size or len(view)

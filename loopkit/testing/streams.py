@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 #: sk_shutdown: this side reads no more, writes no more.
 READ, WRITE, BOTH = 1, 2, 3
 
-#: Bytes a connection holds on each side, unless SO_SNDBUF or SO_RCVBUF say otherwise.
-BUFFER = 128 * 1024
+#: Bytes a connection holds on each side, unless SO_SNDBUF or SO_RCVBUF say otherwise: net.core.wmem_default.
+BUFFER = 208 * 1024
 
 SEGMENT = 64 * 1024
 
@@ -52,21 +52,13 @@ class Stream(File):
 
     def take(self, size: int, peek: bool = False) -> bytes:
         """At most *size* bytes of what has come; some may be left out, as if they had not come yet."""
-        if not peek and size > 1 and len(self.received) > 1 and self.world.explores:
-            size = self._cut(min(size, len(self.received)), "read")
+        if not peek:
+            size = self.cut(min(size, len(self.received)), "read")
         data = bytes(self.received[:size])
         if not peek:
             del self.received[:size]
             self.read_some()
         return data
-
-    def _cut(self, size: int, what: str) -> int:
-        value = self.world.choices.ask("cut", 2)
-        if not value:
-            return size
-        less = 1 if value == 1 else max(size // 2, 1)
-        self.world.choices.say(f"a {what} got {less} of {size} bytes")
-        return less
 
     def read_some(self) -> None:
         """There is room in the receive buffer."""
@@ -180,9 +172,7 @@ class UnixStream(Stream):
         room = self.send_size - len(peer.received)
         if room <= 0 and len(data):
             raise failure(errno.EAGAIN)
-        count = min(room, len(data))
-        if count > 1 and self.world.explores:
-            count = self._cut(count, "write")
+        count = self.cut(min(room, len(data)), "write")
         peer.received += data[:count]
         peer.changed()
         return count

@@ -215,9 +215,7 @@ class Tcp(Stream):
         room = self.send_size - len(self.unsent) - self.under_way
         if room <= 0 and len(data):
             raise failure(errno.EAGAIN)
-        count = min(room, len(data))
-        if count > 1 and self.world.explores:
-            count = self._cut(count, "write")
+        count = self.cut(min(room, len(data)), "write")
         self.unsent += data[:count]
         self._pump()
         return count

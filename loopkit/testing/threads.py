@@ -14,8 +14,8 @@ Consequences
 - One lock is the simulated kernel's. Each call on a socket holds it, and so does a poll, except while it
   waits.
 - Time stands still as long as a thread might do something, and passes when all of them wait: in the kernel,
-  with a deadline perhaps, which is one more deadline of the world; or where `WAITING` says, without one, and
-  in the same place each time we look.
+  or where `WAITING` says, in the same place each time we look. Their timeouts are in time of the simulation,
+  and one more deadline of the world.
 - What happens when is no longer decided by us: the same seed need not mean the same run.
 """
 
@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from functools import wraps
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,11 @@ from .poller import SimPoller
 from .sockets import SimSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .world import World
 
-#: Where a thread stands that waits for another one: (file, function). A wait with a timeout ends by itself.
+#: Where a thread stands that waits for another one: (file, function).
 WAITING = {
     ("threading.py", "wait"),
     ("threading.py", "join"),
@@ -55,6 +56,12 @@ PAUSE, LOOKS = 0.002, 3
 PATIENCE = 20.0
 
 
+class RealCondition(threading.Condition):
+    """One whose timeouts are in real time."""
+
+    wait = threading.Condition.wait
+
+
 class Threads:
     """The program's threads in a world, and the lock of its kernel."""
 
@@ -62,11 +69,15 @@ class Threads:
         self.world = world
         self.lock = threading.RLock()
         #: Notified for threads that wait in the kernel; for the loop that waits for threads.
-        self._changed = threading.Condition(self.lock)
-        self._moved = threading.Condition(self.lock)
+        self._changed, self._moved = RealCondition(self.lock), RealCondition(self.lock)
+        self._starting: set[threading.Thread] = set()
         self._running: dict[int, threading.Thread] = {}
         #: Who waits in the kernel, until when.
         self._blocked: dict[int, float] = {}
+        #: Who waits for another thread, until when.
+        self._timed: dict[int, float] = {}
+        #: Who is in a kernel call: waiting there, or woken and about to go on.
+        self._inside: set[int] = set()
         self._moves = 0
         self._is_over = False
 
@@ -80,6 +91,7 @@ class Threads:
             ident = threading.get_ident()
             with self.lock:
                 self._running[ident] = thread
+                self._starting.discard(thread)
             outside.enter(loop)
             try:
                 run()
@@ -91,7 +103,12 @@ class Threads:
                     self.move()
 
         thread.run = simulated
-        start(thread)
+        self._starting.add(thread)
+        try:
+            start(thread)
+        except BaseException:
+            self._starting.discard(thread)
+            raise
 
     def end(self) -> None:
         """The run is over: whoever still waits in the kernel hears it."""
@@ -119,14 +136,30 @@ class Threads:
         return threading.get_ident() not in self._running
 
     def deadline(self) -> float:
-        """When a thread that waits in the kernel goes on by itself."""
-        return min(self._blocked.values(), default=inf)
+        """When a thread that waits goes on by itself."""
+        now = self.world.clock.now
+        coming = [when for when in list(self._timed.values()) if when > now]
+        return min([*self._blocked.values(), *coming], default=inf)
+
+    def wait_for_another(self, wait: Callable[[float], bool], seconds: float) -> bool:
+        """``wait(seconds)`` of a thread, in time of the simulation."""
+        ident, end = threading.get_ident(), self.world.clock.now + seconds
+        self._timed[ident] = end
+        try:
+            # The loop may be blocked itself, by waiting for us: then the time is real.
+            real_end = time.monotonic() + seconds
+            while not (done := wait(PAUSE)) and not self._is_over:
+                if self.world.clock.now >= end or time.monotonic() >= real_end:
+                    break
+            return done
+        finally:
+            del self._timed[ident]
 
     def blocked(self, call: Callable[[], Any], seconds: float | None) -> Any:
         """``call()`` as a blocking call of another thread than the loop's; as `World.blocked`."""
         clock, ident = self.world.clock, threading.get_ident()
         end = inf if seconds is None else clock.now + seconds
-        with self.lock:
+        with self.lock, self._in_kernel(ident):
             while True:
                 try:
                     return call()
@@ -144,6 +177,14 @@ class Threads:
                     raise TimeoutError("timed out")
                 self._blocked.pop(ident, None)
 
+    @contextmanager
+    def _in_kernel(self, ident: int) -> Iterator[None]:
+        self._inside.add(ident)
+        try:
+            yield
+        finally:
+            self._inside.discard(ident)
+
     # -- waiting for them ------------------------------------------------------------------------------------
 
     def wait(self) -> bool:
@@ -152,33 +193,48 @@ class Threads:
         Raises `Deadlock` when a thread has neither moved nor come to us for `PATIENCE` seconds.
         """
         moves, before, same, since = self._moves, None, 0, time.monotonic()
-        while self._running.keys() - self._blocked.keys():
+        while self._starting or self._running.keys() - self._blocked.keys():
             self._moved.wait(PAUSE)
             if self._moves != moves:
                 return True
             places = self._places()
-            if places != before:
+            if places != before or self._starting:
                 before, same, since = places, 0, time.monotonic()
                 continue
             same += 1
-            if same >= LOOKS and all(is_waiting for _, _, is_waiting in places):
+            if same >= LOOKS and all(waits for _, _, waits in places) and not self._any_runs():
                 return False
             if time.monotonic() - since > PATIENCE:
                 raise Deadlock(self._tell())
         return False
 
     def _places(self) -> list[tuple[int, int, bool]]:
-        """Where each running thread is: its topmost frame, the instruction, whether it waits for another."""
-        frames = sys._current_frames()
+        """Where each running thread is: what it runs, the instruction, whether it waits for another."""
+        frames, now = sys._current_frames(), self.world.clock.now
         found = []
         for ident in self._running.keys() - self._blocked.keys():
             frame = frames.get(ident)
             if frame is not None:
                 code = frame.f_code
                 where = os.path.basename(code.co_filename), code.co_name
-                waits = where in WAITING and frame.f_locals.get("timeout") in (None, -1)
-                found.append((id(frame), frame.f_lasti, waits))
+                waits = (
+                    ident not in self._inside
+                    and where in WAITING
+                    and (self._timed.get(ident, 0.0) > now or frame.f_locals.get("timeout") in (None, -1))
+                )
+                found.append((id(code), frame.f_lasti, waits))
         return sorted(found)
+
+    def _any_runs(self) -> bool:
+        """Whether the kernel says that one of them waits for the processor, and not for another thread."""
+        for ident in self._running.keys() - self._blocked.keys():
+            try:
+                with open(f"/proc/self/task/{self._running[ident].native_id}/stat") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "R":
+                        return True
+            except OSError:  # it has ended
+                return True
+        return False
 
     def _tell(self) -> str:
         lines = [f"a thread keeps time from passing, and has not moved for {PATIENCE:g} s:"]
@@ -190,6 +246,20 @@ class Threads:
             )
             lines.append(f"  {self._running[ident].name}: {where}")
         return "\n".join(lines)
+
+
+@outside.replaces(threading.Condition, "wait")
+def _wait(original: Any) -> Any:
+    @wraps(original)
+    def wait(self: Any, timeout: float | None = None) -> bool:
+        loop = outside.simulation()
+        threads = None if loop is None else loop.world.threads
+        if timeout is None or threads is None or threads.is_loop():
+            done: bool = original(self, timeout)
+            return done
+        return threads.wait_for_another(lambda seconds: original(self, seconds), timeout)
+
+    return wait
 
 
 def _shared(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -223,7 +293,7 @@ for _kind, _names in (
     (
         SharedSocket,
         "accept bind connect connect_ex detach dup getpeername getsockname getsockopt listen recv recvfrom "
-        "send sendto setsockopt shutdown _real_close",
+        "recv_into recvfrom_into send sendall sendmsg sendto setsockopt shutdown _real_close",
     ),
     (SharedPoller, "register modify unregister poll close"),
 ):

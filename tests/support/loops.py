@@ -32,13 +32,19 @@ if uvloop is not None:
 class Ambient(SimLoop):
     """A simulated loop whose world is there from the moment it is made, and not only while it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, stays: bool = False) -> None:
+        """With *stays* the world is there until `leave`, else until the loop is closed."""
         super().__init__(World(threads="real"))
+        self.stays = stays
         self.ambience = contextlib.ExitStack()
         self.ambience.enter_context(outside.running(self))
 
     def close(self) -> None:
         super().close()
+        if not self.stays:
+            self.leave()
+
+    def leave(self) -> None:
         self.world.threads.end()
         self.ambience.close()
 
@@ -53,22 +59,6 @@ def simulated() -> asyncio.AbstractEventLoop:
 
 
 SIMULATED: dict[str, LoopFactory] = {"simulated": simulated}
-
-#: Parity tests that run on the simulated kernel, too; blocking peers in threads are part of its world.
-SIMULATED_FILES = {
-    "test_asyncgens.py",
-    "test_callbacks.py",
-    "test_connections.py",
-    "test_datagrams.py",
-    "test_exception_handler.py",
-    "test_sock.py",
-    "test_tasks.py",
-    "test_tcp_server.py",
-    "test_threadsafe.py",
-    "test_transports.py",
-    "test_unix.py",
-    "test_writing.py",
-}
 
 
 def factories(parity: bool) -> dict[str, LoopFactory]:

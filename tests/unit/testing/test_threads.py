@@ -112,6 +112,19 @@ def test_time_passes_while_a_worker_has_nothing_to_do():
     run(main, threads="real")
 
 
+def test_a_timeout_of_an_event_is_time_of_the_simulation():
+    def wait(loop):
+        assert not threading.Event().wait(600)
+        return loop.time()
+
+    async def main():
+        waiting = asyncio.create_task(asyncio.to_thread(wait, asyncio.get_running_loop()))
+        await asyncio.sleep(100)
+        return await waiting
+
+    assert run(main, threads="real") == 600
+
+
 def test_a_deadlock_is_told_though_there_are_threads():
     async def main():
         await asyncio.to_thread(int)
