@@ -267,17 +267,13 @@ def load(path: Path) -> Recording:
 
     Raises OSError if the file cannot be read, `BadRecording` if there is no recording in it.
     """
-    text = path.read_bytes().decode("utf-8", errors="replace")
+    whole = text = path.read_bytes().decode("utf-8", errors="replace")
     if MARK in text:
         text = text.partition(MARK)[2].partition("</script>")[0]
     try:
         data = json.loads(text)
-    except ValueError as error:
-        if (
-            isinstance(error, json.JSONDecodeError)
-            and text.startswith("{")
-            and error.pos >= len(text.rstrip()) - 1
-        ):
+    except ValueError:
+        if _is_cut_off(whole.strip()):
             raise BadRecording(f"{path} is cut off: it ends in the middle") from None
         raise BadRecording(f"{path} holds no recording of loopkit's") from None
     if isinstance(data, dict) and isinstance(data.get("loopkit"), dict):
@@ -292,6 +288,13 @@ def load(path: Path) -> Recording:
         return decode(data)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise BadRecording(f"{path} is damaged: {type(error).__name__}: {error}") from None
+
+
+def _is_cut_off(text: str) -> bool:
+    """Whether it begins as a file of ours, and does not end as one."""
+    if text.startswith("{"):
+        return not text.endswith("}")
+    return "<title>loopkit</title>" in text and not text.endswith("</html>")
 
 
 def decode(data: dict[str, Any]) -> Recording:

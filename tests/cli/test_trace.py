@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from loopkit.diagnostics.recording import MARK
 from tests.cli.commands import SOURCE, Terminal, environment, run_loopkit
 from tests.unit.diagnostics.perfetto_checker import check
 
@@ -29,6 +30,16 @@ def program(tmp_path):
     file = tmp_path / "app.py"
     file.write_text(PROGRAM)
     return file
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """A folder with a trace of the program, in both forms that are read."""
+    folder = tmp_path_factory.mktemp("traced")
+    (folder / "app.py").write_text(PROGRAM)
+    for suffix in (".json", ".html"):
+        assert run_loopkit("trace", "-o", f"t{suffix}", "app.py", cwd=folder).code == 0
+    return folder
 
 
 def test_a_program_runs_as_ever_and_is_written_down(program, tmp_path):
@@ -128,16 +139,49 @@ def test_a_full_disk_is_one_line_and_disturbs_nobody(program, tmp_path):
     assert err == "loopkit: cannot write full.json: No space left on device\n"
 
 
-def test_a_trace_that_is_cut_off_is_told(program, tmp_path):
-    run_loopkit("trace", "-o", "t.json", str(program), cwd=tmp_path)
-    text = (tmp_path / "t.json").read_text()
-    (tmp_path / "cut.json").write_text(text[: len(text) // 2])
-    code, _, err = run_loopkit("view", "cut.json", cwd=tmp_path)
-    assert code == 2
-    assert err in (
-        "loopkit: cut.json is cut off: it ends in the middle\n",
-        "loopkit: cut.json holds no recording of loopkit's\n",
+@pytest.mark.parametrize("suffix", [".json", ".html"])
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9, 0.999])
+def test_a_trace_that_is_cut_off_is_told(traced, tmp_path, suffix, share):
+    text = (traced / f"t{suffix}").read_text()
+    cut = f"cut{suffix}"
+    part = text[: int(len(text) * share)]
+    (tmp_path / cut).write_text(part)
+    ended = run_loopkit("view", cut, "--lint", cwd=tmp_path)
+    if suffix == ".html" and ended.code == 1:
+        assert "</script>" in part.partition(MARK)[2]  # the recording is whole, only what plays it is not
+        assert ended.out.startswith("blocks: main")
+    else:
+        assert ended == (2, "", f"loopkit: {cut} is cut off: it ends in the middle\n")
+
+
+def test_a_trace_of_another_version_is_told(traced, tmp_path):
+    text = (traced / "t.json").read_text()
+    (tmp_path / "new.json").write_text(text.replace('"loopkit":1,', '"loopkit":7,'))
+    said = "loopkit: new.json is a recording of version 7; this loopkit reads version 1\n"
+    assert run_loopkit("view", "new.json", cwd=tmp_path) == (2, "", said)
+
+
+def test_who_stops_reading_gets_no_traceback(traced):
+    """As in `loopkit view t.json | head -1`."""
+    words = [sys.executable, "-m", "loopkit", "view", "t.json"]
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        words, stdout=write, stderr=subprocess.PIPE, cwd=traced, env=environment(), check=False
     )
+    os.close(write)
+    assert ended.stderr == b""
+    assert ended.returncode in (0, 1)
+
+
+def test_a_full_disk_at_the_other_end_is_one_line(traced):
+    words = [sys.executable, "-m", "loopkit", "view", "t.json"]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, cwd=traced, env=environment(), check=False
+        )
+    assert ended.stderr == b"loopkit: cannot write the output: No space left on device\n"
+    assert ended.returncode == 2
 
 
 def test_children_are_not_traced(tmp_path):
