@@ -162,6 +162,7 @@ class Watcher:
         self.thread = threading.Thread(
             target=self._look, args=(threading.get_ident(), clock), name="loopkit-watch", daemon=True
         )
+        self.alarm.arm()  # not by the thread: a call of C may keep the lock before that has had a turn
         self.thread.start()
 
     def stops(self) -> None:
@@ -205,7 +206,6 @@ class Watcher:
         loop, limit = self.loop, self.limit
         since = cpu = gc_seconds = 0.0  # of the heartbeat in the queue
         next_report, reported = limit, False
-        self.alarm.arm()
         looked, cpu_then = time.monotonic(), _cpu(cpu_clock)
         while not self.ended.wait(limit * LOOK):
             now = time.monotonic()

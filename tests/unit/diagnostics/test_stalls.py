@@ -164,7 +164,6 @@ def test_a_long_call_of_c_is_named_while_it_lasts(module):
         import asyncio, hashlib, json, re, time
         from loopkit.diagnostics import stalls
         async def computing():
-            time.sleep(0.001)
             {LONG_CALLS[module]}
         asyncio.run(computing())
     """
