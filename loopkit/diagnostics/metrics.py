@@ -315,8 +315,8 @@ def metrics(loop: Loop) -> Metrics:
     """How busy and how late the loop is: seconds, counts and histograms since counting began.
 
     The first call begins to count, unless LOOPKIT_METRICS=1 or ``loopkit --metrics`` had it begin with the
-    loop. From then on a poll costs two clock reads more. May be called from any thread. Raises RuntimeError
-    if the loop is closed. asyncio has nothing like it.
+    loop. From then on a poll that sleeps costs two clock reads more, another one less. May be called from any
+    thread. Raises RuntimeError if the loop is closed. asyncio has nothing like it.
     """
     return meter(loop).read()
 
