@@ -91,8 +91,8 @@ def test_one_that_starts_after_the_shutdown_warns(new_loop):
 
 def test_shutdown_with_none_open_is_nothing(new_loop):
     loop = new_loop()
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_asyncgens())
+    for _ in range(2):
+        assert loop.run_until_complete(loop.shutdown_asyncgens()) is None
 
 
 def test_hooks_are_there_while_the_loop_runs_and_restored_after(new_loop):

@@ -315,6 +315,7 @@ async def test_pausing_and_resuming_twice_is_harmless(pair, open_on):
     transport.pause_reading()
     transport.resume_reading()
     await protocol.lost()
+    assert protocol.events == ["made", "data", "lost"]
 
 
 @pytest.mark.uvloop_differs(reason="starts reading all the same")

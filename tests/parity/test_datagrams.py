@@ -206,6 +206,7 @@ async def test_a_family_alone_is_enough(endpoint):
     other, other_protocol = await endpoint(local_addr=("127.0.0.1", 0))
     transport.sendto(b"x", name(other))
     await other_protocol.received(1)
+    assert [data for data, _ in other_protocol.packets] == [b"x"]
 
 
 async def test_a_name_is_resolved(endpoint):
@@ -213,6 +214,7 @@ async def test_a_name_is_resolved(endpoint):
     client, _ = await endpoint(remote_addr=("localhost", name(server)[1]), family=socket.AF_INET)
     client.sendto(b"x")
     await protocol.received(1)
+    assert protocol.packets == [(b"x", name(client))]
 
 
 async def test_close_sends_what_is_left_and_tells_the_protocol(endpoint):

@@ -138,10 +138,12 @@ def test_scheduling_from_another_thread_is_refused(new_loop, how):
 def test_call_soon_threadsafe_from_another_thread_is_not(new_loop):
     loop = new_loop()
     loop.set_debug(True)
-    thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(loop.stop))
+    handles = []
+    thread = threading.Thread(target=lambda: handles.append(loop.call_soon_threadsafe(loop.stop)))
     loop.call_soon(thread.start)
     loop.run_forever()
     thread.join()
+    assert len(handles) == 1
 
 
 @pytest.mark.uvloop_differs(reason="checks neither")

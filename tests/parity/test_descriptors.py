@@ -98,6 +98,7 @@ def test_a_removed_reader_is_not_called(new_loop):
         theirs.send(b"x")
         loop.call_soon(loop.remove_reader, ours)
         run(loop)
+        assert not loop.remove_reader(ours)
 
 
 def test_adding_again_replaces_the_callback(new_loop):
@@ -296,7 +297,10 @@ async def test_the_descriptor_is_free_when_the_transport_is_gone():
         await asyncio.sleep(0)
         theirs_again = socket.socket(fileno=os.dup(ours.fileno()))
         with theirs_again:
-            loop.add_reader(theirs_again, print)
+            called = asyncio.Event()
+            loop.add_reader(theirs_again, called.set)
+            theirs.send(b"x")
+            await called.wait()
             loop.remove_reader(theirs_again)
 
 

@@ -129,6 +129,7 @@ def test_stop_does_not_wait_for_a_timer(new_loop):
     timer = loop.call_later(3600, pytest.fail, "an hour passed")
     loop.stop()
     loop.run_forever()
+    assert loop.time() < timer.when()
     timer.cancel()
 
 

@@ -89,7 +89,7 @@ def test_a_signal_that_came_before_the_loop_ran_is_not_lost(new_loop):
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
     signal.raise_signal(signal.SIGUSR1)
     loop.run_forever()
-    loop.remove_signal_handler(signal.SIGUSR1)
+    assert loop.remove_signal_handler(signal.SIGUSR1)
 
 
 def test_adding_again_replaces_the_handler(new_loop):

@@ -190,8 +190,11 @@ async def test_sendall_of_much_waits_for_the_reader(pair, kind):
 
 
 async def test_sendall_of_nothing(pair):
-    ours, _ = pair
-    await asyncio.get_running_loop().sock_sendall(ours, b"")
+    ours, theirs = pair
+    loop = asyncio.get_running_loop()
+    assert await loop.sock_sendall(ours, b"") is None
+    await loop.sock_sendall(ours, b"x")
+    assert theirs.recv(10) == b"x"
 
 
 async def test_sendall_that_is_cancelled_leaves_the_socket_usable(pair):

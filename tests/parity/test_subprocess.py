@@ -163,6 +163,7 @@ async def test_the_end_of_stdin_is_noticed_without_a_write():
     transport.get_pipe_transport(0).write(b"ignored")
     transport.close()
     await child.lost()
+    assert transport.get_returncode() == -signal.SIGKILL
 
 
 variable = contextvars.ContextVar("variable", default="unset")
@@ -274,6 +275,7 @@ async def test_a_cancelled_creation_leaves_no_child(turns):
         return
     transport.close()  # it was there already
     await child.lost()
+    assert transport.get_returncode() == -signal.SIGKILL
 
 
 async def test_children_end_in_any_order():

@@ -60,7 +60,9 @@ async def test_connects_and_talks(server, host):
 
 async def test_the_port_may_be_text(server):
     loop = asyncio.get_running_loop()
-    await finish(*await loop.create_connection(Recorder, "127.0.0.1", str(server[1])))
+    transport, protocol = await loop.create_connection(Recorder, "127.0.0.1", str(server[1]))
+    assert transport.get_extra_info("peername")[1] == server[1]
+    await finish(transport, protocol)
 
 
 async def test_connects_over_ipv6():

@@ -60,7 +60,9 @@ async def test_takes_all_that_wait_in_one_go():
     async with Listening() as here:
         clients = [connect(here.address) for _ in range(60)]
         try:
-            await here.accepted(60)
+            protocols = await here.accepted(60)
+            peers = {protocol.transport.get_extra_info("peername") for protocol in protocols}
+            assert peers == {client.getsockname() for client in clients}
         finally:
             for client in clients:
                 client.close()
@@ -306,8 +308,8 @@ async def test_wait_closed_waits_for_close():
 async def test_wait_closed_may_be_called_twice():
     async with Listening() as here:
         here.server.close()
-        await here.server.wait_closed()
-        await here.server.wait_closed()
+        for _ in range(2):
+            assert await here.server.wait_closed() is None
 
 
 async def test_as_a_context_manager_it_closes():
@@ -405,6 +407,7 @@ async def test_close_clients_without_clients_is_nothing():
     async with Listening() as here:
         here.server.close_clients()
         here.server.abort_clients()
+        assert here.server.is_serving()
 
 
 async def test_a_server_that_nobody_keeps_goes_on_serving():

@@ -568,6 +568,8 @@ async def test_writing_to_a_closed_connection_does_nothing():
             await protocol.lost()
             for _ in range(10):
                 protocol.transport.write(b"x")
+            assert protocol.events[-1] == "lost"
+            assert not protocol.data
 
 
 async def test_there_is_no_write_eof():
@@ -665,7 +667,7 @@ async def test_an_empty_host_name_is_not_checked():
     with tls_serving(echo) as address:
         async with connected(address, context=context, server_hostname="") as protocol:
             protocol.transport.write(b"x")
-            await protocol.received(1)
+            assert await protocol.received(1) == b"x"
 
 
 async def test_a_server_survives_clients_that_refuse_its_certificate():

@@ -67,6 +67,7 @@ async def test_connects_to_a_path_object(tmp_path):
     loop = asyncio.get_running_loop()
     with serving(echo, path=str(tmp_path / "socket")):
         transport, protocol = await loop.create_unix_connection(Recorder, tmp_path / "socket")
+        assert transport.get_extra_info("peername") == str(tmp_path / "socket")
         transport.abort()
         await protocol.lost()
 
@@ -167,6 +168,7 @@ async def test_a_socket_that_is_gone_already_is_no_error(path):
     server = await loop.create_unix_server(Echo, path)
     os.unlink(path)
     await close(server)
+    assert not os.path.exists(path)
 
 
 async def test_neither_path_nor_socket_is_an_error():

@@ -45,14 +45,17 @@ SUITES = {
                 *("pytest-cov", "pytest-mock", "re-assert", "setuptools-git", "trustme", "zlib_ng"),
             ),
             # Pictures of other programs, timings, and a container.
-            ("--ignore-glob=*benchmarks*", "--ignore-glob=*autobahn*", "--ignore-glob=*test_leaks*"),
+            (
+                *("--ignore-glob=*benchmarks*", "--ignore-glob=*autobahn*", "--ignore-glob=*test_leaks*"),
+                # Warnings are errors, and pytest-asyncio warns.
+                *("-o", "asyncio_default_fixture_loop_scope=function"),
+            ),
         ),
         Suite(
             "aiosmtpd",
             "1.4.6",
             ("aiosmtpd/tests",),
             ("pytest-asyncio", "pytest-mock"),
-            # Warnings are errors, and pytest-asyncio warns.
             ("-o", "asyncio_default_fixture_loop_scope=function"),
         ),
         Suite(

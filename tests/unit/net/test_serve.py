@@ -326,6 +326,7 @@ async def test_a_file_that_is_gone_already_is_no_error(path):
     server = await unix_server(path, cleanup_socket=True)
     os.remove(path)
     server.close()
+    assert not server.is_serving()
 
 
 async def test_a_stale_file_is_replaced_and_another_kind_is_not(path):
@@ -376,6 +377,7 @@ async def test_a_mode_without_a_path_is_refused():
     "name", [f"\0loopkit-{os.getpid()}", f"\0loopkit-b-{os.getpid()}".encode()], ids=["str", "bytes"]
 )
 async def test_an_abstract_name_leaves_no_file(name):
+    before = os.listdir()
     server = await unix_server(name)
     with connect(name):
         await asyncio.sleep(0.01)
@@ -383,6 +385,7 @@ async def test_an_abstract_name_leaves_no_file(name):
     server.abort_clients()
     await asyncio.sleep(0)
     await server.wait_closed()
+    assert os.listdir() == before
 
 
 async def test_a_listening_socket_is_known_as_the_loops_own():

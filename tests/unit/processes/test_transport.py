@@ -278,6 +278,7 @@ async def test_an_ended_childs_number_is_not_signalled(monkeypatch):
     await child.until_event("exited")
     monkeypatch.setattr(transports, "os_kill", mock.Mock(side_effect=AssertionError))
     transport.kill()
+    transports.os_kill.assert_not_called()
     transport.get_pipe_transport(0).close()
     await child.lost()
     transport.close()
@@ -287,6 +288,7 @@ async def test_a_child_that_vanishes_while_it_is_signalled(monkeypatch):
     transport, child = await start("cat")
     monkeypatch.setattr(transports, "os_kill", mock.Mock(side_effect=ProcessLookupError))
     transport.send_signal(signal.SIGUSR1)
+    transports.os_kill.assert_called_once()
     transport.close()
     await child.lost()
 
