@@ -14,6 +14,7 @@ import loopkit
 from loopkit.diagnostics import dump_on_signal
 from loopkit.diagnostics.dumping import number_of
 from tests.cli.commands import SOURCE, environment, run_loopkit
+from tests.support.pythons import PYPY
 
 PROGRAM = """
 import asyncio, re, sys, time
@@ -84,14 +85,21 @@ def told(*arguments, meets):
                 return "".join(lines)
 
 
-@pytest.mark.parametrize("what", ["computing", "blocking", "matching"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "computing",
+        "blocking",
+        pytest.param("matching", marks=pytest.mark.skipif(PYPY, reason="hears no signal while it matches")),
+    ],
+)
 def test_stacks_and_tasks_are_told_while_it_is_stuck(what):
     text = told(what, meets=f"in {what}\n")
     assert "loop 1: epoll in MainThread, at work, 3 tasks\n" in text
     assert "in task 'Task-1' running main\n" in text
     assert "Current thread 0x" in text
     assert "dumping.py" not in text
-    assert "Lock.acquire" in text
+    assert PYPY or "Lock.acquire" in text
     assert "timer in " in text
 
 
@@ -113,6 +121,7 @@ asyncio.run(parsing())
 """
 
 
+@pytest.mark.skipif(PYPY, reason="its json is no call of C")
 def test_a_call_of_c_that_keeps_the_lock_is_named_while_it_lasts():
     """Python has no turn before it is over; faulthandler needs none."""
     with started(PARSING) as process:
