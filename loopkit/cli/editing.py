@@ -22,6 +22,10 @@ try:
     import readline
 except ImportError:  # a Python built without it: the terminal driver's own line editing will do
     readline = None
+else:
+    if sys.implementation.name == "pypy":
+        # Another editor by that name: it types what a macro stands for; it fails where TERM is dumb.
+        readline = None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

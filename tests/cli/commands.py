@@ -65,7 +65,8 @@ def both(
 
 def _without_differences(ended: Ended) -> Ended:
     """Without addresses of objects, and without the frames by which ``python -m`` gets to its program."""
-    runpy = r'[ |]*File "<frozen runpy>", line \d+, in \w+\n'
+    # PyPy's is no frozen module, and its lines are shown.
+    runpy = r'[ |]*File "(?:<frozen runpy>|\S+/runpy\.py)", line \d+, in \w+\n(?:(?![ |]*File )[ |]{4,}.*\n)*'
     return Ended(ended.code, re.sub(r"0x[0-9a-f]+", "0x", ended.out), re.sub(runpy, "", ended.err))
 
 
