@@ -21,7 +21,6 @@ from . import outside
 from .errors import EscapedError
 from .files import failure
 from .pipes import PipeEnd
-from .world import FIRST_FD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ READABLE, WRITABLE = select.POLLIN | select.POLLHUP | select.POLLERR, select.POL
 
 def is_simulated(fd: object) -> bool:
     """Whether the program means a descriptor of the simulated kernel by *fd*."""
-    return isinstance(fd, int) and fd >= FIRST_FD and outside.simulation() is not None
+    return outside.is_simulated_fd(fd) and outside.simulation() is not None
 
 
 def file_of(fd: int) -> Any:

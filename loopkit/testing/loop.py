@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import is_coroutine
 from ..loop import Loop
 from ..pollers import POLLERS
+from ..signals import _check_signal
 from . import descriptors as descriptors  # replace some of the standard library's
 from . import names as names
 from . import outside
@@ -158,6 +161,21 @@ class SimLoop(Loop):
             future.set_result(result)
         finally:
             asyncio._set_running_loop(self)
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        """Call ``callback(*args)`` when the program receives *sig*: see `World.signal`."""
+        if is_coroutine(callback):
+            raise TypeError("coroutines cannot be used with add_signal_handler()")
+        _check_signal(sig)
+        self._check_closed()
+        if sig in (signal.SIGKILL, signal.SIGSTOP):
+            raise RuntimeError(f"sig {sig} cannot be caught")
+        self.world.signals[sig] = self._new_handle(callback, args, None)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Undo `add_signal_handler`; whether there was a handler."""
+        _check_signal(sig)
+        return self.world.signals.pop(sig, None) is not None
 
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0

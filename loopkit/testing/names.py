@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from . import outside
 from .files import failure
 from .sockets import SimSocket
-from .world import FIRST_FD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def _is_simulated(fileno: Any = None) -> bool:
-    return outside.simulates() and (fileno is None or (isinstance(fileno, int) and fileno >= FIRST_FD))
+    return outside.simulates() and (
+        fileno is None or (isinstance(fileno, int) and fileno >= outside.FIRST_FD)
+    )
 
 
 #: A program's own subclass, and what it is made of -> its simulated twin; None: it cannot have one.

@@ -40,6 +40,14 @@ _active = _Active()
 #: The world of a loop that is being made.
 _made: list[World] = []
 
+#: Descriptors of the simulated kernel begin here; those of the real one never come so far.
+FIRST_FD = 1_000_000
+
+
+def is_simulated_fd(fd: object) -> bool:
+    """Whether *fd* is a number of the simulated kernel."""
+    return isinstance(fd, int) and fd >= FIRST_FD
+
 
 def simulation() -> SimLoop | None:
     """The simulated loop that runs in this thread, or None."""
@@ -191,7 +199,7 @@ def _popen(original: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, args: Any, *more: Any, **options: Any) -> None:
         loop = _active.loop
-        if loop is not None and not loop.world.threads:
+        if loop is not None and not opted_out:
             self.returncode = -1  # for __del__, which comes all the same
             self._child_created = False
             raise EscapedError(

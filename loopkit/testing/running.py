@@ -30,6 +30,8 @@ def run(
     strategy: str = "mix",
     start: float = 0.0,
     threads: str = "simulated",
+    patch_time: bool = False,
+    entropy: bool = False,
 ) -> T:
     """Run *main*, a coroutine function without arguments or a coroutine, in simulated time; its result.
 
@@ -41,12 +43,17 @@ def run(
 
     With *threads* "real" the program may start threads, and executors have theirs: time stands still while
     they run, and what they do when is decided by no seed. Otherwise functions for executors are called in the
-    loop's thread.
+    loop's thread. With *patch_time* the clocks of the `time` module are the simulation's, with *entropy*
+    `os.urandom`, `uuid4` and `secrets` are drawn from the seed.
 
     Raises what *main* raises; `Deadlock` if it waits for what cannot come, `Livelock` if it never waits.
     """
     choices = None if seed is None else drawn(seed, level, strategy)
-    result: T = perform(main, World(choices, start, seed or 0, threads=threads), seed or 0)
+    result: T = perform(
+        main,
+        World(choices, start, seed or 0, threads=threads, patch_time=patch_time, entropy=entropy),
+        seed or 0,
+    )
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from .escapes import deliver
 from .hosts import Host
 from .network import Link, Network
 
@@ -103,6 +104,13 @@ class Scenery:
     def restart(self, host: Host | str) -> None:
         """See `Host.restart`."""
         self._host(host).restart()
+
+    def signal(self, sig: int) -> None:
+        """Have the program receive signal *sig*, by the handler it has set, in the loop's next turn.
+
+        Raises `EscapedError` if it has none, and *sig* would end it.
+        """
+        deliver(cast("World", self), sig)
 
     def fault(self, name: str) -> bool:
         """Whether the fault called *name* happens now: never, unless schedules are explored."""

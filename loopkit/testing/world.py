@@ -21,7 +21,7 @@ from .errors import Deadlock
 from .files import Table
 from .hosts import Host, Life
 from .network import Network
-from .outside import LIFE
+from .outside import FIRST_FD, LIFE
 from .paths import Paths
 from .poller import SimPoller
 from .scenery import Scenery
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from .files import File
     from .threads import Threads
     from .trace import Trace
-
-#: Descriptors of the simulated kernel begin here; those of the real one never come so far.
-FIRST_FD = 1_000_000
 
 #: More steps than any test has: a program that takes them does not end.
 STEP_LIMIT = 2_000_000
@@ -60,6 +57,8 @@ class World(Scenery):
         threads: "simulated": functions for executors are called in the loop's thread, and the program may
         start no threads; "real": it may, and time stands still while they run. A seed then does not decide
         everything.
+        patch_time: whether the clocks of the `time` module are the simulation's; else they stay untouched.
+        entropy: whether `os.urandom`, `uuid4` and `secrets` are drawn from *seed*, too.
 
     Raises ValueError for another word than these.
     """
@@ -67,7 +66,14 @@ class World(Scenery):
     first_fd = FIRST_FD
 
     def __init__(
-        self, choices: Choices | None = None, start: float = 0.0, seed: int = 0, *, threads: str = "simulated"
+        self,
+        choices: Choices | None = None,
+        start: float = 0.0,
+        seed: int = 0,
+        *,
+        threads: str = "simulated",
+        patch_time: bool = False,
+        entropy: bool = False,
     ) -> None:
         self.clock = VirtualClock(start)
         self.choices = choices or Choices({})
@@ -112,6 +118,10 @@ class World(Scenery):
         self.here = Host(self, "localhost", ("10.0.0.1", "fd00::1"))
         self.network.add(self.here)
         self._last: tuple[Any, Any] = (None, None)
+        #: What `add_signal_handler` has been given.
+        self.signals: dict[int, asyncio.Handle] = {}
+        self.patches_time, self.seeds_entropy = patch_time, entropy
+        self.entropy = random.Random(f"{seed}:entropy")
 
     # -- what is going to happen -----------------------------------------------------------------------------
 
