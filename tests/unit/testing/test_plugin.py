@@ -82,6 +82,31 @@ def test_async_fixtures_are_in_the_same_time(pytester):
     results(pytester, source, "-o", "asyncio_mode=auto").assert_outcomes(passed=2)
 
 
+@pytest.mark.timeout(120)
+def test_anyios_plugin_runs_tests_in_simulated_time(pytester):
+    source = """
+        import anyio, asyncio, pytest
+        from loopkit.testing import SimLoop
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio", {"loop_factory": SimLoop}
+
+        @pytest.mark.anyio
+        async def test_an_hour():
+            begin = asyncio.get_running_loop().time()
+            await anyio.sleep(3600)
+            assert asyncio.get_running_loop().time() - begin == 3600
+
+        @pytest.mark.anyio
+        @pytest.mark.loopkit(seeds=20)
+        async def test_marked():
+            await anyio.sleep(3600)
+    """
+    pytest.importorskip("anyio")
+    results(pytester, source, "-p", "no:asyncio", "-p", "anyio").assert_outcomes(passed=2)
+
+
 RACE = """
     import asyncio, pytest
 
