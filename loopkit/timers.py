@@ -91,16 +91,12 @@ class TimerHeap:
 
     def patience(self, now: float) -> float | None:
         """How many seconds from *now* the loop may sleep; None: as long as it likes."""
-        when = self.next()
-        return None if when is None else min(max(when - now, 0), LONGEST_POLL)
-
-    def next(self) -> float | None:
-        """When the next timer that was not cancelled is due, on the loop's clock; None if there is none."""
         heap = self.heap
         while heap:
             when, _, handle = heap[0]
             if handle._args is not None:
-                return when
+                seconds = when - now  # without min and max: this is asked before nearly every poll
+                return 0 if seconds < 0 else seconds if seconds < LONGEST_POLL else LONGEST_POLL
             heappop(heap)
             if handle._when >= self.horizon:
                 self.cancelled -= 1

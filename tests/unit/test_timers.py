@@ -91,9 +91,10 @@ class Model(RuleBasedStateMachine):
         popped = collected(self.heap, end)
         assert [handle.name for handle in popped] == [age for _, age, _ in due]
 
-    @rule()
-    def next_is_the_earliest(self):
-        assert self.heap.next() == min((entry[0] for entry in self.model), default=None)
+    @rule(now=st.integers(0, 30))
+    def the_loop_sleeps_until_the_earliest(self, now):
+        earliest = min((entry[0] for entry in self.model), default=None)
+        assert self.heap.patience(now) == (None if earliest is None else max(earliest - now, 0))
 
     @invariant()
     def nothing_is_lost(self):
@@ -139,7 +140,8 @@ def test_a_timer_due_exactly_now_is_not_before_now():
     heap = Heap()
     heap.add(1.0, Handle(heap, 1))
     assert collected(heap, 1.0) == []
-    assert heap.next() == 1.0
+    assert heap.patience(0.25) == 0.75
+    assert heap.patience(1.0) == 0
 
 
 def test_handles_are_never_compared():
@@ -157,7 +159,7 @@ def test_a_cancelled_timer_is_dropped_by_whoever_meets_it():
     heap.add(2.0, kept)
     cancelled.cancel()
     assert len(heap.heap) == 2
-    assert heap.next() == 2.0
+    assert heap.patience(0.5) == 1.5
     assert handles_of(heap) == [kept]
     assert heap.cancelled == 0
 
