@@ -105,14 +105,17 @@ class TimerHeap:
     def collect(self, end: float) -> None:
         """Move the timers that are due before *end*, which never goes back, from the heap to `due`."""
         heap, due = self.heap, self.due
-        last = end, 0, NOBODY  # before all entries of that time: their numbers begin at 1
-        heappush(heap, last)
-        # Popped in C until the mark comes up.
-        some = islice(iter(partial(heappop, heap), last), max(FEW, int(CROWD * len(heap))))
-        due.extend(map(HANDLE, some))
-        if heap and heap[0] <= last:
-            heap.sort()
-            due.extend(front_of(heap, bisect_left(heap, last) + 1))
+        if heap and heap[0][0] < end:
+            due.extend(map(HANDLE, map(heappop, (heap,))))  # nearly always that is all
+        if heap and heap[0][0] < end:
+            last = end, 0, NOBODY  # before all entries of that time: their numbers begin at 1
+            heappush(heap, last)
+            # Popped in C until the mark comes up.
+            some = islice(iter(partial(heappop, heap), last), max(FEW, int(CROWD * len(heap))))
+            due.extend(map(HANDLE, some))
+            if heap and heap[0] <= last:
+                heap.sort()
+                due.extend(front_of(heap, bisect_left(heap, last) + 1))
         if self.cancelled:
             for handle in due:
                 if handle._args is None and handle._when >= self.horizon:
