@@ -16,8 +16,9 @@ is cheaper to sort: a sorted list is a heap, and what is due is its front.
 
 Ctrl-C may come between any two steps of the interpreter, also between taking a timer from the heap and
 putting it where it is run from: it would be lost. So what is due goes from the one to the other inside one
-call, of functions written in C, which no signal handler interrupts. Where it ends is marked by an entry that
-is cancelled from the beginning (`NOBODY`); should one be left over, it is passed over as cancelled ones are.
+call, of functions written in C, which no signal handler interrupts: one timer by itself, which is the usual
+case, and what is due besides in a second call. Where that ends is marked by an entry that is cancelled from
+the beginning (`NOBODY`); should one be left over, it is passed over as cancelled ones are.
 """
 
 from __future__ import annotations
