@@ -9,6 +9,7 @@ function that was imported by name earlier is another one.)
 from __future__ import annotations
 
 import _posixsubprocess
+import contextlib
 import os
 import random
 import selectors
@@ -57,6 +58,19 @@ for _owner, _name in (
 ):
     if hasattr(_owner, _name):
         refuses(_owner, _name, CHILD.format(_name) + ", or run the test on loopkit.Loop")
+
+with contextlib.suppress(ImportError):  # a platform may have no processes
+    # Refused where they are made: its connections may have bound os.write before it was replaced.
+    import multiprocessing.connection
+    from concurrent.futures.process import ProcessPoolExecutor
+
+    refuses(
+        ProcessPoolExecutor,
+        "__init__",
+        "a ProcessPoolExecutor would run in real time, beside the simulation; use the default executor or a "
+        "ThreadPoolExecutor in this test, which are simulated",
+    )
+    refuses(multiprocessing.connection, "Pipe", CHILD.format("multiprocessing.Pipe").replace("make", "need"))
 
 refuses(
     signal,

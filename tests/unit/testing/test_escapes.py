@@ -53,6 +53,7 @@ ESCAPES = {
         lambda: multiprocessing.get_context("spawn").Process(target=int).start(),
         r"fork_exec\(\).*replace it",
     ),
+    "a pipe of multiprocessing": (multiprocessing.Pipe, r"multiprocessing\.Pipe\(\) would need a process"),
     "fork": (lambda: os.fork(), r"fork\(\).*replace it"),
     "a signal": (lambda: signal.raise_signal(signal.SIGCHLD), r"loop\.world\.signal"),
     "a signal by kill": (
@@ -73,6 +74,16 @@ def test_it_is_refused_by_name_with_the_way_out(escape, words):
                 await result
 
     run(main)
+
+
+def test_a_process_pool_that_was_there_before_is_refused_as_well():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+
+        async def main():
+            with pytest.raises(EscapedError, match="ProcessPoolExecutor.*ThreadPoolExecutor"):
+                await asyncio.get_running_loop().run_in_executor(pool, int)
+
+        run(main)
 
 
 def test_what_asks_for_real_sockets_gets_a_real_child():
