@@ -155,6 +155,16 @@ def test_the_plain_text_lines_up() -> None:
     assert lines[start + 6] == "uvloop: system calls not counted"
 
 
+def test_the_words_below_explain_only_the_columns_that_are_there() -> None:
+    report = make_report()
+    assert "costs more than the plain loop" not in plain_text(report)
+    rows = report.scenarios[0].rows
+    rows += [LoopResult("loopkit-epoll", [sample(10.0)]), LoopResult("loopkit-epoll+metrics", [sample(11.0)])]
+    text = " ".join(plain_text(report).split())
+    assert "/loopkit-epoll: what it costs more than the plain loop" in text
+    assert "costs more than the plain loop" in html.write(report)
+
+
 def test_rich_takes_no_bracket_for_markup() -> None:
     pytest.importorskip("rich")
     from rich.console import Console

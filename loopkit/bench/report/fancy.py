@@ -55,7 +55,7 @@ class RichScreen:
         console.print(Text(", ".join(f"{key}: {value}" for key, value in report.about.items()), style="dim"))
         for scenario in report.scenarios:
             console.print(make_table(scenario), Text())
-        console.print(Text(rows.LEGEND, style="dim"))
+        console.print(Text(rows.legend(report), style="dim"))
 
 
 def make_table(scenario: ScenarioResult) -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loopkit.bench.report import svg
 from loopkit.bench.report.chart import control_of, panel
-from loopkit.bench.report.rows import LEGEND, has_figures, number, ratio, table
+from loopkit.bench.report.rows import has_figures, legend, number, ratio, table
 
 if TYPE_CHECKING:
     from loopkit.bench.results import LoopResult, Report, ScenarioResult
@@ -35,7 +35,7 @@ def write(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>Event loops compared</title><style>{CSS}</style></head><body>"
         f"<h1>Event loops compared by loopkit bench</h1><dl>{about}</dl>"
-        f"<h2>Overview</h2>{overview(report)}<p>{escape(LEGEND)}</p>{sections}</body></html>\n"
+        f"<h2>Overview</h2>{overview(report)}<p>{escape(legend(report))}</p>{sections}</body></html>\n"
     )
 
 

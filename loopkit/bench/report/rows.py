@@ -14,13 +14,19 @@ LEGEND = (
     "less is better, and it is the figure to trust. +-: half the interquartile range over the rounds. "
     "busy: share of the time in which that process ran; well below 100%, it waited for the load or for "
     "its turn on a busy machine, and could have served more. /asyncio, /uvloop: this loop's figure "
-    "divided by theirs in the same round; the median over the rounds. /loopkit-epoll: what it "
-    "costs more than the plain loop, likewise."
+    "divided by theirs in the same round; the median over the rounds."
 )
+# Where there is such a column.
+PRICE = f" /{PLAIN}: what it costs more than the plain loop, likewise."
 # What a cell without a figure says.
 NONE = "-"
 SYSCALLS = "system calls"
 PLURALS = {"process": "processes"}
+
+
+def legend(report: Report) -> str:
+    """What the columns of a report's tables mean."""
+    return LEGEND + (PRICE if any(PLAIN in scenario.controls for scenario in report.scenarios) else "")
 
 
 def table(scenario: ScenarioResult) -> list[list[str]]:

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from loopkit.bench.report.rows import LEGEND, about, align, table
+from loopkit.bench.report.rows import about, align, legend, table
 
 if TYPE_CHECKING:
     from loopkit.bench.plan import Progress
@@ -91,4 +91,4 @@ def plain_text(report: Report) -> str:
     for scenario in report.scenarios:
         lines += ["", scenario.title, *align(table(scenario))]
         lines += [f"{row.loop}: {row.remark}" for row in scenario.rows if row.remark]
-    return "\n".join([*lines, "", *textwrap.wrap(LEGEND, 110)])
+    return "\n".join([*lines, "", *textwrap.wrap(legend(report), 110)])
