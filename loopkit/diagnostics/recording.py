@@ -272,8 +272,8 @@ def load(path: Path) -> Recording:
         text = text.partition(MARK)[2].partition("</script>")[0]
     try:
         data = json.loads(text)
-    except ValueError:
-        if _is_cut_off(whole.strip()):
+    except ValueError as error:
+        if _is_cut_off(whole.strip(), error):
             raise BadRecording(f"{path} is cut off: it ends in the middle") from None
         raise BadRecording(f"{path} holds no recording of loopkit's") from None
     if isinstance(data, dict) and isinstance(data.get("loopkit"), dict):
@@ -290,10 +290,16 @@ def load(path: Path) -> Recording:
         raise BadRecording(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
 
-def _is_cut_off(text: str) -> bool:
-    """Whether it begins as a file of ours, and does not end as one."""
+def _is_cut_off(text: str, error: ValueError) -> bool:
+    """Whether it begins as a file of ours, and does not end as one.
+
+    A part of a JSON text may end in a brace, too: there the parser has come to the end and wants more.
+    """
     if text.startswith("{"):
-        return not text.endswith("}")
+        wants_more = isinstance(error, json.JSONDecodeError) and (
+            error.pos >= len(text) - len("false") or error.msg.startswith("Unterminated")
+        )
+        return wants_more or not text.endswith("}")
     return "<title>loopkit</title>" in text and not text.endswith("</html>")
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from loopkit.diagnostics.recording import MARK
+from loopkit.diagnostics.recording import MARK, BadRecording, load
 from tests.cli.commands import SOURCE, Terminal, environment, run_loopkit
 from tests.unit.diagnostics.perfetto_checker import check
 
@@ -152,6 +152,17 @@ def test_a_trace_that_is_cut_off_is_told(traced, tmp_path, suffix, share):
         assert ended.out.startswith("blocks: main")
     else:
         assert ended == (2, "", f"loopkit: {cut} is cut off: it ends in the middle\n")
+
+
+def test_a_trace_is_cut_off_wherever_it_ends(traced, tmp_path):
+    """Also where a part of it ends as the whole does, in a brace."""
+    text = (traced / "t.json").read_text().strip()
+    braces = [at for at in range(1, len(text)) if text[at - 1] == "}"]
+    assert len(braces) > 100
+    for at in [*range(1, 400), *braces[:200], *braces[-200:-1], len(text) - 1]:
+        (tmp_path / "cut.json").write_text(text[:at])
+        with pytest.raises(BadRecording, match="is cut off"):
+            load(tmp_path / "cut.json")
 
 
 def test_a_trace_of_another_version_is_told(traced, tmp_path):
