@@ -95,13 +95,15 @@ class Settings:
 class Buffers:
     """What passes between a loop's sockets and OpenSSL, for one connection at a time.
 
-    Rule: both buffers are empty whenever anybody else's code may run. Two things break it. A handshake calls
-    the program (by ``sni_callback``, say) from within OpenSSL; `is_shaking` tells that. And Ctrl-C may hit
-    between two lines, anywhere. So who begins looks first, and takes what is found for nobody's (`clear`):
-    the connection that was hit ends by an error, where another one would end by its bytes.
+    Rule: both buffers are empty whenever anybody else's code may run. Three things break it. A handshake
+    calls the program (by ``sni_callback``, say) from within OpenSSL; `is_shaking` tells that. Ctrl-C may hit
+    between two lines, anywhere. And a program that asked for a connection's ``ssl_object`` may write by it.
+    So who begins looks first, unless the last one has said that he came to his end (`is_at_rest`), and takes
+    what is found for nobody's (`clear`): the connection that was hit ends by an error, where another one
+    would end by its bytes.
     """
 
-    __slots__ = ("feed", "fetch", "incoming", "is_shaking", "outgoing")
+    __slots__ = ("feed", "fetch", "incoming", "is_at_rest", "is_private", "is_shaking", "outgoing")
 
     def __init__(self) -> None:
         self.incoming = ssl.MemoryBIO()
@@ -109,12 +111,22 @@ class Buffers:
         self.feed = self.incoming.write
         self.fetch = self.outgoing.read
         self.is_shaking = False
+        self.is_private = True  # no program has an ssl_object
+        self.is_at_rest = True  # known to be empty; who works here takes it down, and sets it to `is_private`
+
+    def are_soiled(self) -> bool:
+        """Whether somebody has left something here."""
+        return bool(self.outgoing.pending or self.incoming.pending)
 
     def clear(self) -> None:
         """Forget what an interrupted connection, or a program by its ssl_object, has left here."""
         self.is_shaking = False
         self.incoming.read()
         self.outgoing.read()
+
+    def lend(self) -> None:
+        """From now on a program can write by an ssl_object, at any time."""
+        self.is_private = self.is_at_rest = False
 
 
 def open_connection(loop: Loop, settings: Settings) -> tuple[Buffers, ssl.SSLObject]:

@@ -98,7 +98,7 @@ class ShakingTransport(StreamTransport):
         is_done, certificate = False, None
         buffers.clear()
         try:
-            buffers.is_shaking = True
+            buffers.is_shaking, buffers.is_at_rest = True, False
             buffers.feed(data)
             self._face.do_handshake()
             certificate = self._face.getpeercert()
@@ -113,6 +113,7 @@ class ShakingTransport(StreamTransport):
             buffers.is_shaking = False
             self._unread = buffers.incoming.read()
             answer = buffers.fetch()
+            buffers.is_at_rest = buffers.is_private
             if answer:
                 super()._send(answer)
         if self._state != SHAKING:

@@ -122,6 +122,14 @@ class SSLTransport(ShakingTransport):
         """For programs that look where asyncio has it."""
         return self._settings.context  # type: ignore[no-any-return]
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Beside what other streams tell: ``sslcontext``, and ``ssl_object``, ``peercert``, ``cipher`` and
+        ``compression`` once hands are shaken; or *default*.
+        """
+        if name == "ssl_object":
+            self._buffers.lend()
+        return super().get_extra_info(name, default)
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
         callback = self._callback if self._state != OPEN else None
@@ -133,9 +141,8 @@ class SSLTransport(ShakingTransport):
 
     def on_readable(self) -> None:
         """The kernel has data for OpenSSL, the end of the stream, or an error: tell the protocol."""
-        size = self._read_size
         try:
-            data = self._socket.recv(size)
+            data = self._socket.recv(size := self._read_size)
         except (BlockingIOError, InterruptedError):
             return
         except (SystemExit, KeyboardInterrupt):
@@ -144,12 +151,12 @@ class SSLTransport(ShakingTransport):
             self._fatal_error(exc, FATAL_READ)
             return
         buffers = self._buffers
-        is_soiled = buffers.outgoing.pending or buffers.incoming.pending
-        if not data or len(data) == size or size != CALM_READ_SIZE or is_soiled:
+        if not 0 < len(data) < size == CALM_READ_SIZE or (not buffers.is_at_rest and buffers.are_soiled()):
             self._take(data, size)
             return
         # fast: a single record in one frame; see performance.md#single-records
         try:
+            buffers.is_at_rest = False
             buffers.feed(data)
             data = self._decrypt(RECORD)  # not what came: the record's beginning may have come before
         except BaseException as exc:
@@ -158,6 +165,7 @@ class SSLTransport(ShakingTransport):
         if not data or buffers.incoming.pending or buffers.outgoing.pending:
             self._take_rest([data])
             return
+        buffers.is_at_rest = buffers.is_private
         loop = self._loop
         loop._gathering = self
         try:
@@ -168,7 +176,9 @@ class SSLTransport(ShakingTransport):
             self._fatal_error(exc, FATAL)
         finally:
             held = self._held
-            if held is not None:
+            if held is not None and not buffers.is_at_rest:
+                self._send_held()
+            elif held is not None:
                 # fast: the common case of _send_held without its frames; see performance.md#held-writes
                 self._held, secret = None, b""
                 try:
@@ -202,9 +212,10 @@ class SSLTransport(ShakingTransport):
         if not data:
             self._on_end_of_stream()
             return
-        if buffers.outgoing.pending or buffers.incoming.pending:
+        if not buffers.is_at_rest and buffers.are_soiled():
             buffers.clear()
         try:
+            buffers.is_at_rest = False
             buffers.feed(data)
         except BaseException as exc:
             taken = self._take_rest([], exc)
@@ -242,6 +253,7 @@ class SSLTransport(ShakingTransport):
                 incoming.read()  # behind an end or an error
         if buffers.outgoing.pending:
             self._answer()
+        buffers.is_at_rest = buffers.is_private
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         if data and self._state == OPEN:
             try:
@@ -371,6 +383,7 @@ class SSLTransport(ShakingTransport):
         # The SNI callback of another connection may write: what its handshake has to say must not leave here.
         begun = buffers.fetch() if buffers.outgoing.pending else b""
         error: BaseException | None = None
+        was_at_rest, buffers.is_at_rest = buffers.is_at_rest, False
         try:
             for part in parts:
                 view = memoryview(part).cast("B")
@@ -385,6 +398,7 @@ class SSLTransport(ShakingTransport):
         finally:
             if begun and buffers.is_shaking:
                 buffers.outgoing.write(begun)
+            buffers.is_at_rest = was_at_rest
             if secrets:
                 super()._send(*secrets)
         if error is not None:
@@ -399,6 +413,7 @@ class SSLTransport(ShakingTransport):
     def _not_sent(self, secret: bytes, exc: BaseException) -> None:
         """*exc* came when *secret* was to be sent; if that is empty, when it was to be encrypted."""
         if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+            self._buffers.is_at_rest = False  # should a second one come before the next line
             secret = b"" if secret else self._buffers.fetch()  # what was given to the socket has left
             if secret:
                 self._queue(secret)
@@ -497,6 +512,7 @@ class SSLTransport(ShakingTransport):
         is_over = self._goodbye is not None
         buffers.clear()
         try:
+            buffers.is_at_rest = False
             buffers.feed(data)
             is_over = is_over or self._drop_incoming()
             self._face.unwrap()
@@ -511,6 +527,7 @@ class SSLTransport(ShakingTransport):
         finally:
             buffers.incoming.read()
             farewell = buffers.fetch()
+            buffers.is_at_rest = buffers.is_private
             if farewell:
                 super()._send(farewell)
         if is_over:

@@ -115,6 +115,7 @@ async def test_what_an_interrupted_connection_left_in_the_buffers_reaches_no_oth
     loop = asyncio.get_running_loop()
 
     def soil():
+        loop._tls.is_at_rest = False
         loop._tls.incoming.write(b"half a record")
         loop._tls.outgoing.write(b"an answer to nobody")
 
@@ -135,6 +136,27 @@ async def test_what_an_interrupted_connection_left_in_the_buffers_reaches_no_oth
         client.transport.write(b"small")
         await server.received(80_005)
         assert client.data == b"x" * 80_000
+
+
+async def test_what_a_program_says_by_its_ssl_object_reaches_no_other_connection():
+    """It may do so at any time, and none of us sees it."""
+
+    class Echo(Recorder):
+        def data_received(self, data):
+            super().data_received(data)
+            said_by.write(b"nobody sends this")
+            self.transport.write(data)
+            asyncio.get_running_loop().call_soon(said_by.write, b"nor this")
+
+    async with pair() as (other_client, other_server), pair(Echo) as (client, server):
+        said_by = other_server.transport.get_extra_info("ssl_object")
+        assert said_by.version() == "TLSv1.3"
+        for count in range(1, 10):
+            server.transport.write(b"x" * 2_000)
+            client.transport.write(b"y" * 40_000)  # not held
+            await server.received(42_000 * count)
+        assert sorted(server.data) == sorted(b"x" * 18_000 + b"y" * 360_000)
+        assert other_client.data == b""
 
 
 async def test_nothing_refers_to_a_connection_that_has_ended():
