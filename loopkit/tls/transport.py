@@ -104,13 +104,13 @@ class SSLTransport(ShakingTransport):
         is_ours: bool,
     ) -> None:
         self._buffers, self._face = open_connection(loop, settings)
+        self._is_made = False
         super().__init__(loop, sock, protocol, context, peername, server, is_ours)
         self._settings = settings
         self._waiter = waiter
         openssl = worker(self._face)
         self._decrypt = openssl.read
         self._encrypt = openssl.write
-        self._is_made = False
         self._clock: asyncio.TimerHandle | None = None
         self._read_size = CALM_READ_SIZE
         self._state = SHAKING

@@ -260,8 +260,8 @@ class SocketTransport(asyncio.BaseTransport):
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         # Nobody refers to it: it waits for nothing, or its loop was closed. The program forgot to close it.
-        sock: socket.socket | None = getattr(self, "_socket", None)
-        if sock is not None:  # it may be closed: the collector ends a cycle in any order
+        # What Ctrl-C has torn in its making has no callback: whoever made it closes the socket.
+        if getattr(self, "_callback", None) is not None:  # the socket may be closed: cycles end in any order
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
             self._give_back()
             if self._server is not None:

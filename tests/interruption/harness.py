@@ -90,7 +90,8 @@ def moments(lines, occurrences):
 def run(program_class, factory, tracer):
     """One run; returns what is wrong afterwards, in words."""
     before = open_descriptors()
-    problems = []
+    problems, unraisable = [], []
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
     loop = factory()
     loop.set_exception_handler(lambda loop, context: None)
     program = program_class(loop)
@@ -116,10 +117,18 @@ def run(program_class, factory, tracer):
             loop.close()
             del loop, program
             gc.collect()
+        sys.unraisablehook = hook
+    problems += [f"{one.exc_value!r} in {one.object!r}" for one in unraisable if _is_a_fault(one)]
+    unraisable.clear()
     lost = {fd: to for fd, to in open_descriptors().items() if before.get(fd) != to}
     if lost:
         problems.append(f"descriptors are left: {lost}")
     return problems
+
+
+def _is_a_fault(unraisable):
+    """Whether it is more than the interruption itself, in a place that nobody can raise from."""
+    return not isinstance(unraisable.exc_value, INTERRUPTIONS)
 
 
 def _traced(loop, tracer):
