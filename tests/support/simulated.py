@@ -63,10 +63,6 @@ REASONS = {
         test_timers_are_not_starved_by_io_that_never_ends
         test_64_mib_are_echoed_to_a_slow_reader_intact_and_in_little_memory
     """,
-    "it depends on how the real kernel takes a flood of key updates; which fact, is not known yet": """
-        test_key_updates_without_end_are_looked_at_a_few_at_a_time
-        test_the_answers_that_a_peer_does_not_read_are_not_kept_without_end
-    """,
     "a flood out of a thread takes the interpreter from the loop, and the test too long": """
         test_a_flood_on_one_connection_leaves_the_others_their_turn
     """,

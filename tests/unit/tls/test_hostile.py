@@ -21,6 +21,9 @@ from tests.support.tls import NAME, client_context, server_context, tls_connect
 #: Where CPython's SSL object keeps OpenSSL's: after its head and a reference to the socket.
 POINTER = 24
 
+#: Looked for now: that asks a child, and a test on the simulated kernel has none.
+LIBRARY = ctypes.util.find_library("ssl") or "libssl.so.3"
+
 
 class Peer:
     """A blocking TLS client that has its records in its own hands."""
@@ -45,7 +48,7 @@ class Peer:
 
     def key_updates(self, count, answered=False):
         """As bytes."""
-        library = ctypes.CDLL(ctypes.util.find_library("ssl") or "libssl.so.3")
+        library = ctypes.CDLL(LIBRARY)
         library.SSL_key_update.argtypes = [ctypes.c_void_p, ctypes.c_int]
         library.SSL_do_handshake.argtypes = [ctypes.c_void_p]
         pointer = ctypes.c_void_p.from_address(id(self.tls._sslobj) + POINTER).value
