@@ -49,6 +49,8 @@ class Host:
         self.is_down = False
         #: How many descriptors it may have open at once; None: as many as it likes.
         self.fd_limit: int | None = None
+        #: Bytes that a socket made on it sends and receives ahead; None: Linux's default.
+        self.buffers: int | None = None
         self.fds = 0
         self.life = Life(self)
         self._started: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []

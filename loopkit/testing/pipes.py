@@ -1,12 +1,14 @@
 """Pipes of the simulated kernel: `os.pipe`.
 
-As Linux has them: 64 KiB; what is at most a page is written whole or not at all; a writer is told of the
+As Linux has them: 16 pages. What is at most a page is written whole or not at all, and behind what is in the
+last page if that has room; a page is free again when all of it has been read. A writer is told of the
 reader's end by POLLERR and EPIPE, a reader of the last writer's by POLLHUP and an empty read.
 """
 
 from __future__ import annotations
 
 import errno
+from collections import deque
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from stat import S_IFIFO
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from .hosts import Host
     from .world import World
 
-SIZE, PAGE = 65536, 4096
+PAGE, PAGES = 4096, 16
 
 
 class PipeEnd(File):
@@ -31,43 +33,58 @@ class PipeEnd(File):
         super().__init__(world, host)
         self.other: PipeEnd | None = writer  # None: closed
         self.is_reader = writer is not None
-        self.held = bytearray()  # the reader's
+        #: [how much of the page has been written, what has not been read of that]; both ends have them.
+        self.pages: deque[list[Any]] = deque() if writer is None else writer.pages
         if writer is not None:
             writer.other = self
 
     def readiness(self) -> int:
         if self.is_reader:
-            return (POLLIN if self.held else 0) | (POLLHUP if self.other is None else 0)
-        if self.other is None:
-            return POLLOUT | POLLERR
-        return POLLOUT if len(self.other.held) <= SIZE - PAGE else 0
+            return (POLLIN if self.pages else 0) | (POLLHUP if self.other is None else 0)
+        return (POLLOUT if len(self.pages) < PAGES else 0) | (POLLERR if self.other is None else 0)
 
     def recv(self, size: int, peek: bool = False) -> bytes:
         if not self.is_reader:
             raise failure(errno.EBADF)
-        if not self.held and self.other is not None:
+        if not self.pages and self.other is not None and size:
             raise failure(errno.EAGAIN)
-        size = self.cut(min(size, len(self.held)), "read")
-        data = bytes(self.held[:size])
-        del self.held[:size]
+        held = sum(len(page[1]) for page in self.pages)
+        size = left = self.cut(min(size, held), "read")
+        data = bytearray()
+        while left:
+            page = self.pages[0]
+            data += page[1][:left]
+            page[1] = page[1][left:]
+            left = size - len(data)
+            if not page[1]:
+                self.pages.popleft()
         if self.other is not None:
             self.other.changed()
-        return data
+        return bytes(data)
 
     def send(self, data: Any) -> int:
         if self.is_reader:
             raise failure(errno.EBADF)
+        if not len(data):
+            return 0
         if self.other is None:
             raise failure(errno.EPIPE)
-        room = SIZE - len(self.other.held)
-        count = len(data)
+        count, done = len(data), 0
         if count > PAGE:
-            count = self.cut(min(count, room), "write")
-        if count > room or (not count and len(data)):
+            count = self.cut(count, "write")
+        odd = count % PAGE
+        if odd and self.pages and self.pages[-1][0] + odd <= PAGE:
+            self.pages[-1][0] += odd
+            self.pages[-1][1] += data[:odd]
+            done = odd
+        while done < count and len(self.pages) < PAGES:
+            piece = bytes(data[done : min(done + PAGE, count)])
+            self.pages.append([len(piece), piece])
+            done += len(piece)
+        if not done:
             raise failure(errno.EAGAIN)
-        self.other.held += data[:count]
         self.other.changed()
-        return count
+        return done
 
     def release(self) -> None:
         if self.other is not None:

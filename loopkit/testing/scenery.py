@@ -27,11 +27,12 @@ class Scenery:
 
     # ---------------------------------------------------------------------------
 
-    def host(self, name: str, *addresses: str, fds: int | None = None) -> Host:
+    def host(self, name: str, *addresses: str, fds: int | None = None, buffers: int | None = None) -> Host:
         """The host called *name*, which is made if there is none; without *addresses* it gets some.
 
         Args:
             fds: how many descriptors it may have open at once.
+            buffers: bytes that a TCP or Unix socket made on it from now on holds for either direction.
         """
         known = self.network.hosts.get(name)
         if known is None:
@@ -40,6 +41,8 @@ class Scenery:
             self.network.add(known)
         if fds is not None:
             known.fd_limit = fds
+        if buffers is not None:
+            known.buffers = buffers
         return known
 
     def _host(self, host: Host | str) -> Host:

@@ -44,7 +44,7 @@ class Stream(File):
         self.backlog = 0
         self.clients: deque[Any] = deque()
         self.options: dict[tuple[int, int], Any] = {}
-        self.send_size = self.receive_size = BUFFER
+        self.send_size = self.receive_size = host.buffers or BUFFER
         self.local: Any = None
         self.remote: Any = None
 

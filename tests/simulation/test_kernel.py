@@ -1,8 +1,8 @@
 """The simulated kernel against the real one: the same operations on both, the same answers.
 
-Hypothesis draws sequences of calls on a few sockets. After each call everything that was answered is
-compared: the result or the errno, and what a poll says of every socket. Sizes of buffers are the one thing
-that differs, so that no call here sends much.
+Hypothesis draws sequences of calls on a few sockets, or ends of pipes. After each call everything that was
+answered is compared: the result or the errno, and what a poll says of all of them. Sizes of buffers are the
+one thing that differs, so that no call here sends much; of pipes they do not.
 
 `LOOPKIT_KERNEL_SEQUENCES=10000` runs that many; by default it is 200.
 """
@@ -71,6 +71,17 @@ DATAGRAM = st.one_of(
     st.tuples(st.just("close"), slots, st.just(0)),
 )
 
+PIPE = st.one_of(
+    st.tuples(st.just("pipe"), slots, slots),
+    st.tuples(st.just("pipe"), slots, slots),
+    st.tuples(st.just("write"), slots, st.sampled_from([0, 1, 5, 100, 4095, 4096])),
+    st.tuples(st.just("write"), slots, st.sampled_from([1, 4097, 9000, 65535, 65536, 70000])),
+    st.tuples(st.just("read"), slots, st.sampled_from([0, 1, 100, 4096, 5000])),
+    st.tuples(st.just("read"), slots, st.sampled_from([4095, 65536, 100_000])),
+    st.tuples(st.just("dup"), slots, slots),
+    st.tuples(st.just("close"), slots, st.just(0)),
+)
+
 KINDS = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
     "tcp6": (socket.AF_INET6, socket.SOCK_STREAM),
@@ -80,6 +91,29 @@ KINDS = {
     "unixd": (socket.AF_UNIX, socket.SOCK_DGRAM),
 }
 LOCAL = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+class End:
+    """An end of a pipe, with the face of a socket."""
+
+    def __init__(self, fd):
+        self.fd = fd
+
+    def fileno(self):
+        return self.fd
+
+    def setblocking(self, flag):
+        os.set_blocking(self.fd, flag)
+
+    def dup(self):
+        return End(os.dup(self.fd))
+
+    def close(self):
+        os.close(self.fd)
+
+    @property
+    def file(self):
+        return outside.here().files.get(self.fd)
 
 
 class Kernel:
@@ -115,7 +149,7 @@ class Kernel:
 
     def perform(self, operation, slot, value):
         sock = self.sockets[slot]
-        if sock is None and operation not in ("new", "pair", "pair_dgram"):
+        if sock is None and operation not in ("new", "pair", "pair_dgram", "pipe"):
             return "no socket"
         try:
             return getattr(self, "do_" + operation)(slot, sock, value)
@@ -138,6 +172,18 @@ class Kernel:
             left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             self.put(slot, left)
             self.put(other, right)
+
+    def do_pipe(self, slot, sock, other):
+        if slot != other:
+            reader, writer = os.pipe()
+            self.put(slot, End(reader))
+            self.put(other, End(writer))
+
+    def do_write(self, slot, sock, size):
+        return os.write(sock.fileno(), b"x" * size)
+
+    def do_read(self, slot, sock, size):
+        return len(os.read(sock.fileno(), size))
 
     def do_bind(self, slot, sock, value):
         if sock.family == socket.AF_UNIX:
@@ -306,4 +352,11 @@ def test_streams_answer_as_linux_does(operations):
 @options
 @given(st.lists(DATAGRAM, max_size=20))
 def test_datagrams_answer_as_linux_does(operations):
+    compare(operations)
+
+
+@pytest.mark.timeout(0 if SEQUENCES > 200 else 120)
+@options
+@given(st.lists(PIPE, max_size=25))
+def test_pipes_answer_as_linux_does(operations):
     compare(operations)

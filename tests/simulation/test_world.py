@@ -211,6 +211,29 @@ def test_a_host_has_so_many_descriptors_and_no_more():
     run(main)
 
 
+def test_a_host_has_so_much_room_for_what_nobody_reads():
+    async def main():
+        world, db, app = two_hosts()
+        world.host("db", buffers=1000)
+        world.host("app", buffers=2000)
+
+        async def mute():
+            server = socket.create_server(("db", 5432))
+            await asyncio.sleep(3600)
+            server.close()
+
+        async def fills():
+            with socket.create_connection(("db", 5432)) as sock:
+                sock.setblocking(False)
+                return sock.send(bytes(100_000)) + sock.send(bytes(100_000))
+
+        db.run(mute)
+        await settle()
+        return await app.run(fills)
+
+    assert run(main) == 3000
+
+
 def test_datagrams_get_lost_and_come_twice():
     async def main(**link):
         world, db, app = two_hosts(**link)
