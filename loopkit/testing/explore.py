@@ -17,7 +17,7 @@ from asyncio.log import logger
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import running
+from . import outside, running
 from .choices import LEVELS, Choices, Deviation, Token, drawn, kinds_of, level_of, parse_token
 from .errors import Found
 from .report import Report
@@ -124,7 +124,7 @@ def _quiet() -> Iterator[None]:
     if freezes:
         gc.freeze()
     try:
-        with warnings.catch_warnings():
+        with outside.replaced(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             try:

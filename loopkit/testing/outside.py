@@ -126,30 +126,37 @@ REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = []
 
 
 @contextmanager
-def running(loop: SimLoop) -> Iterator[None]:
-    """*loop* runs in this thread."""
+def replaced() -> Iterator[None]:
+    """The names of the standard library are ours in it. Who runs many simulations stays in it."""
     global _running
     with _lock:
         _running += 1
         if _running == 1:
             for owner, name, make in REPLACED:
-                original = vars(owner).get(name)
-                _restore.append((owner, name, original))
+                _restore.append((owner, name, vars(owner).get(name)))
                 setattr(owner, name, make(getattr(owner, name)))
-    before, _active.loop = _active.loop, loop
     try:
         yield
     finally:
-        _active.loop = before
         with _lock:
             _running -= 1
-            if not _running:
-                while _restore:
-                    owner, name, original = _restore.pop()
-                    if original is None:
-                        delattr(owner, name)
-                    else:
-                        setattr(owner, name, original)
+            while _restore and not _running:
+                owner, name, original = _restore.pop()
+                if original is None:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, original)
+
+
+@contextmanager
+def running(loop: SimLoop) -> Iterator[None]:
+    """*loop* runs in this thread."""
+    with replaced():
+        before, _active.loop = _active.loop, loop
+        try:
+            yield
+        finally:
+            _active.loop = before
 
 
 def replaces(owner: Any, name: str) -> Callable[[Callable[[Any], Any]], Any]:

@@ -30,6 +30,9 @@ __all__ = ["SimSocket"]
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
+#: As plain numbers: an IntFlag's ``&`` costs as much as the call it is in.
+PEEK, DONTWAIT = int(socket.MSG_PEEK), int(socket.MSG_DONTWAIT)
+
 #: Options that are an attribute of the open file.
 ATTRIBUTES = {
     (socket.SOL_SOCKET, socket.SO_REUSEADDR): "reuses_address",
@@ -235,10 +238,10 @@ class SimSocket(socket.socket):
             raise ValueError("negative buffersize in recv")
         if not bufsize and self._type == socket.SOCK_STREAM:
             return b""
-        if flags & socket.MSG_DONTWAIT:
-            result: bytes = self._check().recv(bufsize, bool(flags & socket.MSG_PEEK))
+        if flags & DONTWAIT:
+            result: bytes = self._check().recv(bufsize, bool(flags & PEEK))
             return result
-        result = self._wait(self.file.recv, bufsize, bool(flags & socket.MSG_PEEK))
+        result = self._wait(self.file.recv, bufsize, bool(flags & PEEK))
         return result
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
@@ -251,7 +254,7 @@ class SimSocket(socket.socket):
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         if self._type == socket.SOCK_STREAM:
             return SimSocket.recv(self, bufsize, flags), None if self._family != socket.AF_UNIX else ""
-        result: tuple[bytes, Any] = self._wait(self.file.recvfrom, bufsize, bool(flags & socket.MSG_PEEK))
+        result: tuple[bytes, Any] = self._wait(self.file.recvfrom, bufsize, bool(flags & PEEK))
         return result
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:

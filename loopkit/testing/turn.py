@@ -32,12 +32,13 @@ def simulated_turns(loop: SimLoop) -> None:
     while True:
         turns.tell(loop, "turn_begins")
         events = _poll(loop)
-        _run(loop)
+        call = turns.call if debug.turns_are_observed(loop) else _call
+        _run(loop, call)
         for event in events:
             turns._dispatch(loop, [event])
             _after(loop)
         events = []
-        _fire_timers(loop)
+        _fire_timers(loop, call)
         if loop._leave:
             return
 
@@ -56,12 +57,11 @@ def _poll(loop: SimLoop) -> list[tuple[int, int]]:
     return turns._poll(loop)
 
 
-def _run(loop: SimLoop) -> None:
+def _run(loop: SimLoop, call: Callable[..., None]) -> None:
     ready, world, choices = loop._ready, loop.world, loop.world.choices
     late, order = choices.late, choices.order
     asked = choices.asked is not None
     is_ordered = asked or order.next != NEVER
-    call = _caller(loop)
     for _ in range(len(ready)):
         handle: Any = ready.popleft()
         callback = handle._callback
@@ -86,11 +86,6 @@ def _run(loop: SimLoop) -> None:
             _dawdle(loop)
     if world.steps > world.step_limit:
         raise Livelock(world.tell_livelock(f"more than {world.step_limit:,} steps"))
-
-
-def _caller(loop: SimLoop) -> Callable[..., None]:
-    """How callbacks are called in this turn."""
-    return turns.call if debug.turns_are_observed(loop) else _call
 
 
 def _call(loop: SimLoop, handle: Any, why: str = "soon") -> None:
@@ -147,10 +142,9 @@ def _dawdle(loop: SimLoop) -> None:
         world.clock.go_to(coming[value - 1])
 
 
-def _fire_timers(loop: SimLoop) -> None:
+def _fire_timers(loop: SimLoop, call: Callable[..., None]) -> None:
     due, world, choices = loop._timers.due, loop.world, loop.world.choices
     sleep = choices.sleep
-    call = _caller(loop)
     while due:
         timer: Any = due.popleft()
         callback = timer._callback
