@@ -21,7 +21,7 @@ PRICE = f" /{PLAIN}: what it costs more than the plain loop, likewise."
 # What a cell without a figure says.
 NONE = "-"
 SYSCALLS = "system calls"
-PLURALS = {"process": "processes"}
+PLURALS = {"process": "processes", "query": "queries"}
 
 
 def legend(report: Report) -> str:
