@@ -2,32 +2,38 @@
 
 Each raises `EscapedError` at the call, with the way out. A signal has a stand-in, `World.signal`. Of the
 clocks only `loop.time` is the simulation's, unless the world was made with ``patch_time``: then those of the
-`time` module are, too, wherever they are called by that name. (`datetime.now` asks the system itself, and a
-function that was imported by name earlier is another one.)
+`time` module are, too, wherever they are called by that name; otherwise a task that asks one is warned.
+(`datetime.now` asks the system itself, and a function that was imported by name earlier is another one.)
 """
 
 from __future__ import annotations
 
 import _posixsubprocess
+import asyncio
 import contextlib
 import os
 import random
 import selectors
 import signal
+import sys
+import sysconfig
 import time
+import warnings
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from . import outside
 from .errors import EscapedError
+from .waits import INSIDE
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .world import World
 
 #: Where the clocks of a world with ``patch_time`` begin: 2000-01-01, UTC.
 EPOCH = 946_684_800
+
+#: Who asks a clock in here is no program: the standard library, installed packages, loopkit.
+LIBRARY = (*(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), *INSIDE, "<")
 
 #: What ends nobody, if it is not handled.
 HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
@@ -129,6 +135,19 @@ def deliver(world: World, sig: int) -> None:
 # -- clocks and entropy --------------------------------------------------------------------------------------
 
 
+def _warn(loop: Any, name: str) -> None:
+    """A task of the program asks a real clock: next to the loop's it says nothing. Told once."""
+    file = sys._getframe(2).f_code.co_filename
+    if asyncio.current_task(loop) is not None and not file.startswith(LIBRARY):
+        loop.world.has_warned = True
+        warnings.warn(
+            f"time.{name}() is the real clock, and the time of this loop is simulated: ask loop.time(), or "
+            "run the test with patch_time=True",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
 def _clock(name: str, start: int) -> None:
     is_whole = name.endswith("_ns")
 
@@ -137,6 +156,8 @@ def _clock(name: str, start: int) -> None:
         def call() -> Any:
             loop = outside.simulation()
             if loop is None or not loop.world.patches_time:
+                if loop is not None and not loop.world.has_warned:
+                    _warn(loop, name)
                 return original()
             now = start + loop.world.clock.now
             return round(now * 1e9) if is_whole else now

@@ -15,6 +15,7 @@ import traceback
 import warnings
 from asyncio.log import logger
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import outside, running
@@ -170,8 +171,10 @@ def _check_followed(parsed: Token, choices: Choices) -> None:
         reason = (
             f"it was made on Python 3.{parsed.version}, this is 3.{here}"
             if parsed.version != here
-            else ("the program is another one, or depends on what the simulation does not decide")
+            else "the program is another one, or depends on what the simulation does not decide"
         )
+        if parsed.version == here and sys.flags.hash_randomization:
+            reason += ", such as the order of a set of strings: PYTHONHASHSEED settles that"
         raise RuntimeError(f"the replay diverged: {missing} deviations were never reached; {reason}")
 
 
@@ -183,16 +186,32 @@ def _found(main: Any, outcome: Outcome, seed: int, level: str, count: int, shrin
     if shrink and made:
         budget = Budget()
         made = smaller(main, made, seed, outcome.signature, budget)
-        made, seed = lower(main, made, seed, outcome.signature, budget)
+        made, seed = lower(main, made, seed, outcome.signature, Budget())
     trace = Trace()
     choices = Choices.replayed(made)
     final = attempt(main, choices, seed, trace)
+    note = ""
     if final.error is None:  # it depends on something that no schedule decides
+        note = _unsteady(main, made, seed, trace)
         final, choices, made = outcome, outcome.choices, tuple(outcome.choices.made)
     label = level_of(choices.made)
     token = Token(sys.version_info[1], label, seed, tuple(choices.made))
     report = Report(final.error, label, token, choices, trace, count, final.steps)
+    report.note = note
     raise Found(report) from final.error
+
+
+def _unsteady(main: Any, made: Made, seed: int, trace: Trace) -> str:
+    """A schedule has failed, and not again, in the run of *trace*: what to tell of it."""
+    again = Trace()
+    attempt(main, Choices.replayed(made), seed, again)
+    pairs = zip_longest(trace.events, again.events)
+    place = next((one or other for one, other in pairs if one != other), None)
+    where = "" if place is None else f" Two more runs differ first at: {place.text} {place.place}".rstrip()
+    return (
+        "it failed once, and not when the same schedule was repeated: the program depends on what no "
+        f"schedule decides, as a real clock, or the order of a set of objects.{where}"
+    )
 
 
 class Budget:
@@ -253,6 +272,8 @@ def lower(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Bud
         if level == label:
             break
         for other in range(LOWER_SEEDS):
+            if not budget.spend():
+                return made, seed
             outcome = attempt(main, drawn(other, level, "mix"), other)
             if outcome.signature == wanted:
                 found = tuple(outcome.choices.made)

@@ -15,13 +15,14 @@ import asyncio
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from . import waits
 from .errors import EscapedError
+from .watchdog import watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,12 +132,14 @@ def replaced() -> Iterator[None]:
     global _running
     with _lock:
         _running += 1
-        if _running == 1:
+        is_first = _running == 1
+        if is_first:
             for owner, name, make in REPLACED:
                 _restore.append((owner, name, vars(owner).get(name)))
                 setattr(owner, name, make(getattr(owner, name)))
     try:
-        yield
+        with watching(simulation) if is_first else nullcontext():
+            yield
     finally:
         with _lock:
             _running -= 1

@@ -5,10 +5,11 @@ It works with pytest-asyncio in both modes, with anyio's plugin, and with neithe
 - The fixture ``virtual_clock`` gives an async test a simulated loop. Under pytest-asyncio the runner of that
   test is made with it, so that its async fixtures are in the same time; otherwise we run the test.
 - ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: fixtures are made once, the test's function
-    is called for each seed. ``--loopkit-seeds=N`` gives the marked tests so many seeds, ``--loopkit-seed=S``
-    the
-  first of them, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that one schedule. A token that has
-  failed is kept in pytest's cache, and tried first the next time.
+  is called for each seed. ``--loopkit-seeds=N`` gives the marked tests so many seeds, ``--loopkit-seed=S``
+  the first of them, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that one schedule. A token that
+  has failed is kept in pytest's cache, and tried first the next time.
+- ``--loopkit-hash-seed=N`` starts pytest again with PYTHONHASHSEED=N, for programs that go through sets of
+  strings.
 
 Nothing but this file is loaded before a test asks for more: pytest loads it wherever loopkit is installed.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -30,10 +32,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--loopkit-seed", type=int, metavar="S", help="the first seed (0)")
     group.addoption("--loopkit-level", metavar="LEVEL", help="what differs: time, sleep or order")
     group.addoption("--loopkit-replay", metavar="TOKEN", help="run this schedule only")
+    group.addoption("--loopkit-hash-seed", metavar="N", help="start again with PYTHONHASHSEED=N")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Python takes the seed of its hashes from the environment, once: begin anew if it has another one."""
+    seed = config.getoption("--loopkit-hash-seed")
+    if seed is None or os.environ.get("PYTHONHASHSEED") == seed:
+        return
+    if seed != "random" and not (seed.isdecimal() and int(seed) < 1 << 32):
+        raise pytest.UsageError(f"--loopkit-hash-seed is 0 to 4294967295, or random, not {seed!r}")
+    if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
+        capture.stop_global_capturing()  # what it holds would be lost
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    os.chdir(config.invocation_params.dir)
+    args = [sys.executable, "-m", "pytest", *map(os.fspath, config.invocation_params.args)]
+    os.execve(sys.executable, args, environment)
 
 
 @pytest.fixture

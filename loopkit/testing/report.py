@@ -42,6 +42,8 @@ class Report:
         self.trace = trace
         self.runs = runs
         self.steps = steps
+        #: What else there is to say, or nothing.
+        self.note = ""
         #: pytest's name of the test, for the line that repeats it in a shell.
         self.test: str | None = None
         #: Whether pytest has run it, and so is what repeats it.
@@ -57,6 +59,7 @@ class Report:
             [
                 *self._failure(),
                 "",
+                *([f"NOTE: {self.note}", ""] if self.note else []),
                 f"level: {self.level}: {self.claim}",
                 *self._schedule(),
                 "",

@@ -121,6 +121,7 @@ class World(Scenery):
         #: What `add_signal_handler` has been given.
         self.signals: dict[int, asyncio.Handle] = {}
         self.patches_time, self.seeds_entropy = patch_time, entropy
+        self.has_warned = False  # of a real clock
         self.entropy = random.Random(f"{seed}:entropy")
 
     # -- what is going to happen -----------------------------------------------------------------------------
@@ -139,6 +140,10 @@ class World(Scenery):
             callback(*args)
         else:
             self.at(self.clock.now + delay, callback, *args)
+
+    def progress(self) -> tuple[int, ...]:
+        """Numbers of which one at least is another one after each turn."""
+        return self.steps, self.clock.jumps, self.arrivals, self.loop._watches.polls
 
     def task_number(self) -> int:
         """The same, for tasks."""
@@ -258,6 +263,7 @@ class World(Scenery):
 
     def block(self, seconds: float) -> None:
         """The program blocks the calling thread for *seconds*; the outside goes on meanwhile."""
+        self.tell("stall", f"time.sleep() keeps the loop for {seconds:g} s")
         with self.lock:
             try:
                 self.blocked(_again, max(seconds, 0.0))

@@ -41,6 +41,7 @@ def elsewhere(loop):
     return loop.run_in_executor(None, time.sleep, 0.001)
 
 
+@pytest.mark.filterwarnings("ignore:.*is the real clock:RuntimeWarning")  # the replacement asks it
 @pytest.mark.uvloop_differs(reason="has a clock of its own", run=False)
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
 @pytest.mark.parametrize("way", WAYS)

@@ -321,3 +321,19 @@ def test_a_host_that_is_not_there_is_an_error_with_those_that_are():
             world.crash("dba")
 
     run(main)
+
+
+def test_a_failure_that_no_schedule_repeats_says_so():
+    count = 0
+
+    async def main():
+        nonlocal count
+        count += 1
+        await asyncio.sleep(count)
+        assert count != 3
+
+    with pytest.raises(
+        Found, match="NOTE: it failed once, and not when .* repeated.*differ first at"
+    ) as caught:
+        explore(main, seeds=10)
+    assert isinstance(caught.value.__cause__, AssertionError)

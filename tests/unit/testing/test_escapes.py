@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import logging
 import multiprocessing
 import os
 import secrets
@@ -162,7 +163,8 @@ def test_the_clocks_of_the_time_module_are_the_simulations_on_request():
         return [b - a for a, b in zip(before, after, strict=True)]
 
     assert run(main, patch_time=True) == [1000, 1000, 1000, 1000 * 10**9]
-    assert max(run(main)[:3]) < 1000
+    with pytest.warns(RuntimeWarning, match="real clock"):
+        assert max(run(main)[:3]) < 1000
 
 
 def test_entropy_is_drawn_from_the_seed_on_request():
@@ -172,3 +174,22 @@ def test_entropy_is_drawn_from_the_seed_on_request():
     assert run(main, seed=1, entropy=True) == run(main, seed=1, entropy=True)
     assert run(main, seed=1, entropy=True) != run(main, seed=2, entropy=True)
     assert run(main, seed=1) != run(main, seed=1)
+
+
+def test_a_task_that_asks_a_real_clock_is_warned_once():
+    async def main():
+        begin = time.monotonic()
+        await asyncio.sleep(10)
+        assert time.monotonic() - begin < 10 == asyncio.get_running_loop().time()
+
+    with pytest.warns(RuntimeWarning, match=r"time\.monotonic\(\) is the real clock.*patch_time") as told:
+        run(main)
+    assert [os.path.basename(warning.filename) for warning in told] == ["test_escapes.py"]
+
+
+def test_the_clock_of_a_library_is_nobodys_business():
+    async def main():
+        uuid.uuid1()
+        logging.getLogger(__name__).warning("it has the time of day")
+
+    run(main)

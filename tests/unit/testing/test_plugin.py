@@ -142,3 +142,26 @@ def test_a_marked_test_is_explored_replayed_and_its_token_kept(pytester):
     again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
     wrong = results(pytester, RACE, *plain, "--loopkit-replay=nonsense")
     wrong.stdout.fnmatch_lines(["*'nonsense' is no token*"])
+
+
+HASHES = """
+    import os, pytest
+
+    @pytest.mark.loopkit(seeds=1)
+    async def test_it():
+        print("hash of a word:", hash("word"))
+        assert os.environ["PYTHONHASHSEED"] == "7"
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_seed_of_hashes_starts_pytest_again_with_it(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "5")
+    plain = ("-p", "no:asyncio", "-p", "no:anyio", "-s")
+    lines = [
+        {line.rpartition("hash of a word:")[2] for line in result.outlines if "hash of a word:" in line}
+        for result in (results(pytester, HASHES, *plain, "--loopkit-hash-seed=7") for _ in range(2))
+    ]
+    assert len(lines[0] | lines[1]) == 1
+    wrong = results(pytester, HASHES, *plain, "--loopkit-hash-seed=x")
+    wrong.stderr.fnmatch_lines(["*0 to 4294967295, or random, not 'x'*"])
