@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 
 import pytest
 
@@ -148,6 +149,76 @@ def test_an_idle_loop_is_never_woken():
     polls = loop.run_until_complete(main())
     loop.close()
     assert polls <= 3
+
+
+class Ticks:
+    """Stands for the event on which the watching thread sleeps, and for its clock: no real time passes."""
+
+    def __init__(self, monkeypatch, script, until):
+        self.now, self.count = 1000.0, 0
+        self.script, self.until = script, 1000.0 + until
+        patched = {**vars(time), "monotonic": lambda: self.now}
+        monkeypatch.setattr(stalls, "time", types.SimpleNamespace(**patched))
+
+    def wait(self, timeout):
+        self.now += timeout
+        self.count += 1
+        self.script(self.now - 1000)
+        return self.now >= self.until
+
+
+def looking(loop, limit, report, ticks):
+    """A watcher that looks in this thread, on that clock."""
+    watcher = stalls.Watcher(loop, limit, report)
+    watcher.alarm.given_up = True
+    watcher.ended = ticks
+    return watcher
+
+
+def test_ten_idle_seconds_are_four_looks_a_limit_and_nothing_for_the_loop(loop, seen, monkeypatch):
+    ticks = Ticks(monkeypatch, lambda now: None, until=10)
+    monkeypatch.setattr(type(loop._wakeup), "wake", lambda self: pytest.fail("the loop was woken"))
+    loop._thread_id = threading.get_ident()
+    looking(loop, 0.1, seen, ticks)._keep_looking(loop._thread_id, None)
+    loop._thread_id = None
+    assert ticks.count in (400, 401)
+    assert not loop._ready
+    assert seen == []
+
+
+@pytest.mark.parametrize("phase", [0, 0.001, 0.25, 0.5, 0.999])
+@pytest.mark.parametrize("limit", [0.02, 0.1, 3])
+def test_the_culprit_is_named_before_one_and_a_half_limits_have_passed(loop, monkeypatch, limit, phase):
+    """Whenever between two looks it begins."""
+    begins = limit * (2 + phase * stalls.LOOK)
+    told = []
+
+    def script(now):
+        loop._idle = now < begins
+
+    ticks = Ticks(monkeypatch, script, until=9 * limit)
+
+    def report(stall):
+        told.append((ticks.now - 1000 - begins, stall))
+
+    def guilty():
+        began.set()
+        over.wait(20)
+
+    began, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=guilty)
+    thread.start()
+    began.wait()
+    loop._thread_id = thread.ident
+    looking(loop, limit, report, ticks)._keep_looking(thread.ident, None)
+    over.set()
+    thread.join()
+    loop._thread_id, loop._idle = None, True
+    first, stall = told[0]
+    assert limit <= first <= 1.5 * limit + 1e-9
+    assert any(place.function.endswith("guilty") for place in stall.frames)
+    assert stall.seconds <= first + 1e-9
+    assert len(told) == 3  # at the limit, at twice and at four times of it
 
 
 #: Calls of C that take seconds. The first two keep the GIL; the last one lets it go.
