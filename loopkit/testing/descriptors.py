@@ -180,7 +180,7 @@ class Descriptor(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
-            if self._closes:
+            if self._closes and is_simulated(self._fd):  # else: its kernel is gone
                 os.close(self._fd)
 
 

@@ -18,7 +18,8 @@ from ..errors import is_coroutine
 from ..loop import Loop
 from ..pollers import POLLERS
 from ..signals import _check_signal
-from . import descriptors as descriptors  # replace some of the standard library's
+from . import children as children  # replace some of the standard library's
+from . import descriptors as descriptors
 from . import names as names
 from . import outside
 from . import secure as secure
@@ -204,17 +205,6 @@ class SimLoop(Loop):
         if self.world.threads is not None:
             await super().shutdown_default_executor(timeout)
         self._executor_shutdown_called = True
-
-    async def subprocess_exec(self, protocol_factory: Any, program: Any, *args: Any, **options: Any) -> Any:
-        """Raises `EscapedError`: a child would run in real time."""
-        raise EscapedError(
-            f"the process {program!r} would run in real time, beside the simulation; replace it in this "
-            "test, or run the test on loopkit.Loop"
-        )
-
-    async def subprocess_shell(self, protocol_factory: Any, cmd: Any, **options: Any) -> Any:
-        """Raises `EscapedError`: a child would run in real time."""
-        await self.subprocess_exec(protocol_factory, cmd)
 
 
 def _done(future: asyncio.Future[None]) -> None:

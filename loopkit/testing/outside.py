@@ -12,7 +12,6 @@ Which loop runs is known by the thread, and not by `asyncio.get_running_loop`: a
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import threading
 import time
 from contextlib import contextmanager, nullcontext
@@ -202,23 +201,6 @@ def _start(original: Any) -> Any:
             loop.world.threads.start(self, original)
 
     return start
-
-
-@replaces(subprocess.Popen, "__init__")
-def _popen(original: Any) -> Any:
-    @wraps(original)
-    def __init__(self: Any, args: Any, *more: Any, **options: Any) -> None:
-        loop = _active.loop
-        if loop is not None and not opted_out:
-            self.returncode = -1  # for __del__, which comes all the same
-            self._child_created = False
-            raise EscapedError(
-                f"the process {args!r} would run in real time, beside the simulation; replace it in "
-                "this test, or run the test on loopkit.Loop"
-            )
-        original(self, args, *more, **options)
-
-    return __init__
 
 
 # -- who holds a lock ----------------------------------------------------------------------------------------

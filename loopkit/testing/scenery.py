@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from .escapes import deliver
@@ -9,6 +10,9 @@ from .hosts import Host
 from .network import Link, Network
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .children import Child
     from .choices import Choices
     from .files import Table
     from .world import World
@@ -20,6 +24,7 @@ class Scenery:
     network: Network
     choices: Choices
     files: Table
+    programs: dict[str, Callable[[Any], Any]]
 
     def tell(self, kind: str, text: str, host: str = "") -> None:
         """Note what happened, if anybody wants to know."""
@@ -114,6 +119,20 @@ class Scenery:
         Raises `EscapedError` if it has none, and *sig* would end it.
         """
         deliver(cast("World", self), sig)
+
+    def process(self, program: str, behaviour: Callable[[Child], Awaitable[int | None]]) -> None:
+        """Have *behaviour*, a coroutine function, stand in for *program*, a path or the last part of one.
+
+        It is called, as a task, for each process that `asyncio.create_subprocess_exec` or `_shell` makes of
+        that program. Its argument has ``args``, the words of the command line, ``stdin``, an
+        `asyncio.StreamReader`, and ``stdout`` and ``stderr``, an `asyncio.StreamWriter` each; what it returns
+        is the return code, None is 0. A signal cancels it, and is its return code unless it returns another.
+        """
+        self.programs[program] = behaviour
+
+    def behaviour_of(self, program: str) -> Callable[[Any], Any] | None:
+        """What stands in for *program*; None: nothing."""
+        return self.programs.get(program) or self.programs.get(os.path.basename(program))
 
     def fault(self, name: str) -> bool:
         """Whether the fault called *name* happens now: never, unless schedules are explored."""

@@ -120,6 +120,9 @@ class World(Scenery):
         self._last: tuple[Any, Any] = (None, None)
         #: What `add_signal_handler` has been given.
         self.signals: dict[int, asyncio.Handle] = {}
+        #: What `process` has been given; processes that nobody has waited for, by their numbers.
+        self.programs: dict[str, Callable[[Any], Any]] = {}
+        self.children: dict[int, Any] = {}
         self.patches_time, self.seeds_entropy = patch_time, entropy
         self.has_warned = False  # of a real clock
         self.entropy = random.Random(f"{seed}:entropy")

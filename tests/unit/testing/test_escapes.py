@@ -48,7 +48,10 @@ ESCAPES = {
     "a thread of a pool": (in_a_pool_of_its_own, "to_thread"),
     "a process pool": (in_a_process_pool, "ProcessPoolExecutor.*ThreadPoolExecutor"),
     "a child": (lambda: subprocess.Popen([sys.executable]), REAL_TIME),
-    "a child of the loop": (lambda: asyncio.create_subprocess_exec("true"), "'true'.*replace it"),
+    "a child of the loop": (
+        lambda: asyncio.create_subprocess_exec("true"),
+        r"'true'.*loop\.world\.process\('true'",
+    ),
     "a child of the shell": (lambda: os.system("true"), r"system\(\).*replace it"),
     "a child of multiprocessing": (
         lambda: multiprocessing.get_context("spawn").Process(target=int).start(),
