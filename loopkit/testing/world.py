@@ -64,6 +64,7 @@ class World(Scenery):
     """
 
     first_fd = FIRST_FD
+    has_warned = False  # of a real clock
 
     def __init__(
         self,
@@ -124,7 +125,6 @@ class World(Scenery):
         self.programs: dict[str, Callable[[Any], Any]] = {}
         self.children: dict[int, Any] = {}
         self.patches_time, self.seeds_entropy = patch_time, entropy
-        self.has_warned = False  # of a real clock
         self.entropy = random.Random(f"{seed}:entropy")
 
     # -- what is going to happen -----------------------------------------------------------------------------
