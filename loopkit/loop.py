@@ -45,7 +45,6 @@ import weakref
 from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
-from heapq import heappush
 from itertools import repeat
 from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,7 +52,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import debug, descriptors, errors, executor, fork, pollers, tasks
 from .handles import Handle, ThreadSafeHandle, TimerHandle
 from .late import late
-from .timers import TimerHeap
+from .timers import TimerHeap, push
 from .wakeup import Wakeup
 from .watches import Watches
 
@@ -529,7 +528,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle._when = when
         timers = self._timers
         timers.seq = seq = timers.seq + 1
-        heappush(timers.heap, (when, seq, handle))
+        push(timers.heap, (when, seq, handle))
         return handle
 
     def call_at(  # type: ignore[override]
@@ -554,7 +553,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle._when = when
         timers = self._timers
         timers.seq = seq = timers.seq + 1
-        heappush(timers.heap, (when, seq, handle))
+        push(timers.heap, (when, seq, handle))
         return handle
 
     #: call_later goes through whatever else stands under the name, as asyncio's does.

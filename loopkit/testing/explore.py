@@ -37,6 +37,10 @@ SHRINK_RUNS, SHRINK_SECONDS = 300, 5.0
 #: How many seeds are tried for the same failure at each lower level.
 LOWER_SEEDS = 60
 
+#: After how many runs what they left is collected. PyPy cannot be asked for the young ones: it goes through
+#: everything, which takes as long as ten runs.
+COLLECT_EVERY = 1 if sys.implementation.name == "cpython" else 50
+
 
 class Outcome(NamedTuple):
     """How a run ended."""
@@ -112,7 +116,8 @@ def explore(
             outcome = attempt(main, drawn(seed, level, strategy, plain.steps), seed)
             if outcome.error is not None:
                 _found(main, outcome, seed, level, count, shrink)
-            gc.collect(0)
+            if count % COLLECT_EVERY == 0:
+                gc.collect(0)
         return seeds + 1
 
 

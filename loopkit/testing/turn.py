@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.futures import _set_result_unless_cancelled as end_of_sleep  # type: ignore[attr-defined]
-from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from .. import debug, errors
 from ..diagnostics import turns
+from ..timers import push
 from .choices import NEVER
 from .clock import RESOLUTION
 from .errors import Livelock
@@ -176,7 +176,7 @@ def _sleep_on(loop: SimLoop, timer: Any) -> bool:
     world.choices.say(f"a sleep of {name} took {seconds(when - timer._when)} longer")
     timer._when = when
     timers.seq += 1
-    heappush(timers.heap, (when, timers.seq, timer))
+    push(timers.heap, (when, timers.seq, timer))
     return True
 
 
