@@ -97,7 +97,23 @@ def find(pid: int) -> str:
         raise UsageError(
             f"process {pid} belongs to another user (uid {owner}): only that one and root may look"
         )
+    check_is_able(pid)
     return path if os.path.exists(path) else remote_start(pid)
+
+
+def check_is_able(pid: int) -> None:
+    """Whether process *pid* runs at all. Raises UsageError, in words, if nothing can come of asking it."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b") ")[2][:1]
+    except OSError:
+        raise UsageError(f"process {pid} has gone") from None
+    if state == b"T":
+        raise UsageError(f"process {pid} is stopped and cannot answer: kill -CONT {pid} lets it go on")
+    if state == b"t":
+        raise UsageError(f"process {pid} is held by a debugger and cannot answer")
+    if state in b"ZX":
+        raise UsageError(f"process {pid} has ended; its parent has not asked for its exit code yet")
 
 
 def exchange(path: str, pid: int, verb: str) -> dict[str, Any]:
@@ -112,6 +128,7 @@ def exchange(path: str, pid: int, verb: str) -> dict[str, Any]:
             sock.sendall(json.dumps({"verb": verb}).encode() + b"\n")
             data = b"".join(iter(lambda: sock.recv(65536), b""))
         except TimeoutError:
+            check_is_able(pid)  # it may have been stopped meanwhile
             raise UsageError(
                 f"process {pid} does not answer: a C call may keep the interpreter's lock "
                 f"(py-spy dump --pid {pid} sees it)"
@@ -122,7 +139,7 @@ def exchange(path: str, pid: int, verb: str) -> dict[str, Any]:
             raise UsageError(f"process {pid} cannot be asked: {error.strerror}") from None
     try:
         answer = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"process {pid} answers in a way that is not understood") from None
     return answer if isinstance(answer, dict) else {}
 
@@ -170,4 +187,5 @@ def _wait(pid: int, answer: str) -> str:
             told = True
             print(f"loopkit: process {pid} sleeps; waiting for something to wake its loop", file=sys.stderr)
         time.sleep(0.02)
+    check_is_able(pid)
     raise UsageError(f"process {pid} did not wake within {WAKE:.0f} s: send it something, and ask again")

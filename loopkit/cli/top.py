@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import sys
 import time
 from typing import Any
 
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     if not 0.05 <= interval <= 3600:
         raise UsageError(f"--interval needs seconds, from 0.05 to 3600, not {words.values['--interval']!r}")
     before = ask(words.pid, "top")
-    forever = "--once" not in words.values and not words.json and sys.stdout.isatty()
+    forever = "--once" not in words.values and not words.json and os.isatty(1)
     try:
         while True:
             time.sleep(interval)

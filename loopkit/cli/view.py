@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
         raise UsageError(str(error)) from None
     if lint:
         return show_findings(recording)
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if os.isatty(0) and os.isatty(1):  # who was started without (<&-) has no sys.stdin
         return play(recording)
     print(files.rendered(recording, ".txt"), end="")
     return 0

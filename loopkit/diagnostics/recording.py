@@ -50,6 +50,10 @@ VERSION = 1
 #: Seconds of a unit of time in a file.
 UNIT = 1e-7
 
+#: Seconds, 30 years: what is longer is written as this; and no number in a file is greater than that.
+LONGEST = 1e9
+GREATEST = round(LONGEST / UNIT)
+
 #: Lines of source that are kept before and after one that was called.
 CONTEXT = 4
 
@@ -227,7 +231,8 @@ def encode(recording: Recording) -> dict[str, Any]:
 
 
 def _units(seconds: float) -> int:
-    return round(seconds / UNIT)
+    # A timer that was set for the beginning of all times is late by more than a file has to tell.
+    return round(max(min(seconds, LONGEST), -LONGEST) / UNIT)
 
 
 def _encoded(step: Poll | Call | Note, distance: int, strings: _Strings) -> list[Any]:
@@ -272,7 +277,7 @@ def load(path: Path) -> Recording:
         text = text.partition(MARK)[2].partition("</script>")[0]
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: thousands of brackets
         if _is_cut_off(whole.strip(), error):
             raise BadRecording(f"{path} is cut off: it ends in the middle") from None
         raise BadRecording(f"{path} holds no recording of loopkit's") from None
@@ -290,7 +295,7 @@ def load(path: Path) -> Recording:
         raise BadRecording(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
 
-def _is_cut_off(text: str, error: ValueError) -> bool:
+def _is_cut_off(text: str, error: Exception) -> bool:
     """Whether it begins as a file of ours, and does not end as one.
 
     A part of a JSON text may end in a brace, too: there the parser has come to the end and wants more.
@@ -303,8 +308,22 @@ def _is_cut_off(text: str, error: ValueError) -> bool:
     return "<title>loopkit</title>" in text and not text.endswith("</html>")
 
 
+def _check(data: dict[str, Any]) -> None:
+    """Raise TypeError if there is anything in it that is never written, before somebody counts on it."""
+    texts = [*data["strings"], *(text for known in data["lines"].values() for text in known.values())]
+    numbers = []
+    for loop in data["loops"]:
+        texts += [loop["name"], *(row[0] for row in loop["steps"])]
+        numbers += [loop["dropped"], loop["first"], *(value for row in loop["steps"] for value in row[1:])]
+    if type(data["about"]) is not dict or any(type(text) is not str for text in texts):
+        raise TypeError("there is something else where a text belongs")
+    if any(type(number) is not int or abs(number) > GREATEST for number in numbers):
+        raise TypeError("there is something else where a number belongs")
+
+
 def decode(data: dict[str, Any]) -> Recording:
-    """The opposite of `encode`."""
+    """The opposite of `encode`. Raises what a file that nobody has damaged never leads to."""
+    _check(data)
     strings: list[str] = data["strings"]
     tracks = []
     for loop in data["loops"]:

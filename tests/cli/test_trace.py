@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from loopkit.diagnostics import files
 from loopkit.diagnostics.recording import MARK, BadRecording, load
 from tests.cli.commands import SOURCE, Terminal, environment, run_loopkit
 from tests.unit.diagnostics.perfetto_checker import check
@@ -165,6 +167,67 @@ def test_a_trace_is_cut_off_wherever_it_ends(traced, tmp_path):
             load(tmp_path / "cut.json")
 
 
+@pytest.mark.parametrize("data", [b"", bytes(range(256)) * 20, b"[" * 100_000, b"[]", b'"loopkit"', b"{}"])
+def test_what_is_no_recording_is_one_line(tmp_path, data):
+    (tmp_path / "x.json").write_bytes(data)
+    said = "loopkit: x.json holds no recording of loopkit's\n"
+    assert run_loopkit("view", "x.json", cwd=tmp_path) == (2, "", said)
+
+
+def test_a_directory_is_one_line(tmp_path):
+    assert run_loopkit("view", ".", cwd=tmp_path) == (2, "", "loopkit: .: Is a directory\n")
+
+
+def test_a_damaged_trace_is_told_and_what_is_read_can_be_shown(traced, tmp_path):
+    """Any value of it is exchanged for any other, or missing."""
+    rng = random.Random(7)
+    text = (traced / "t.json").read_text()
+    strange = [None, True, -1, 1e300, 10**30, float("inf"), float("nan"), "x", "", [], {}]
+    told = 0
+    for _ in range(300):
+        data = json.loads(text)["loopkit"]
+        holder, key = rng.choice(list(every_place(data)))
+        if rng.random() < 0.8:
+            holder[key] = rng.choice(strange)
+        else:
+            del holder[key]
+        (tmp_path / "d.json").write_text(json.dumps(data))
+        try:
+            recording = load(tmp_path / "d.json")
+        except BadRecording:
+            told += 1
+            continue
+        for suffix in files.FORMS:
+            assert files.rendered(recording, suffix)
+    assert told > 100
+
+
+def every_place(data):
+    for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
+        yield data, key
+        if isinstance(value, dict | list):
+            yield from every_place(value)
+
+
+def test_timers_of_all_times_are_written_and_read(tmp_path):
+    code = """
+import asyncio
+async def main():
+    loop = asyncio.get_running_loop()
+    for when in (float("-inf"), -1e300, 0):
+        loop.call_at(when, print, when)
+    never = [loop.call_at(when, print, when) for when in (1e300, float("inf"))]
+    await asyncio.sleep(0.01)
+    for timer in never:
+        timer.cancel()
+asyncio.run(main())
+"""
+    ended = run_loopkit("trace", "-o", "t.json", "-c", code, cwd=tmp_path)
+    assert (ended.code, ended.out) == (0, "-inf\n-1e+300\n0\n")
+    check((tmp_path / "t.json").read_text())
+    assert "timer, 1000000000.000 s late" in run_loopkit("view", "t.json", cwd=tmp_path).out
+
+
 def test_a_trace_of_another_version_is_told(traced, tmp_path):
     text = (traced / "t.json").read_text()
     (tmp_path / "new.json").write_text(text.replace('"loopkit":1,', '"loopkit":7,'))
@@ -183,6 +246,13 @@ def test_who_stops_reading_gets_no_traceback(traced):
     os.close(write)
     assert ended.stderr == b""
     assert ended.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_who_has_no_input_or_no_output_gets_no_traceback(traced, closed):
+    words = ["/bin/sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "loopkit", "view", "t.json"]
+    ended = subprocess.run(words, capture_output=True, cwd=traced, env=environment(), check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_a_full_disk_at_the_other_end_is_one_line(traced):

@@ -13,9 +13,11 @@ import threading
 import pytest
 
 import loopkit
+from loopkit.cli import attach
+from loopkit.cli.options import UsageError
 from loopkit.diagnostics import agent
 from loopkit.diagnostics.census import census
-from tests.cli.commands import SOURCE, environment, run_loopkit
+from tests.cli.commands import SOURCE, environment, python, run_loopkit
 from tests.support.net import unix_pair
 
 
@@ -164,6 +166,76 @@ def test_what_cannot_be_asked_is_one_line(tmp_path):
         assert (code, out) == (2, ""), line
         assert said in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["ps", "top", "fds", "dump"])
+def test_a_stopped_process_is_told_at_once(program, verb):
+    program.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, program.pid, os.WSTOPPED)
+    said = f"process {program.pid} is stopped and cannot answer: kill -CONT {program.pid} lets it go on"
+    assert command(verb, program) == (2, "", f"loopkit: {said}\n")
+
+
+@pytest.fixture
+def silent():
+    """What takes connections in this process's name, and never answers."""
+    path = os.path.join(os.environ["XDG_RUNTIME_DIR"], "loopkit", f"{os.getpid()}.sock")
+    os.mkdir(os.path.dirname(path), mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        yield listener
+
+
+def test_a_process_that_does_not_answer_is_given_up(silent, monkeypatch):
+    monkeypatch.setattr(attach, "ANSWER", 0.01)
+    with pytest.raises(UsageError, match="does not answer: a C call may keep"):
+        attach.ask(os.getpid(), "ps")
+
+
+def test_ctrl_c_ends_the_one_who_asks_without_a_word(silent):
+    with subprocess.Popen(
+        [sys.executable, "-m", "loopkit", "ps", str(os.getpid())],
+        env=environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"]),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20)[1] == ""
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_process_that_has_ended_is_told():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        ended = run_loopkit("ps", str(process.pid))
+    said = f"process {process.pid} has ended; its parent has not asked for its exit code yet"
+    assert ended == (2, "", f"loopkit: {said}\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("verb", ["ps", "top", "fds", "dump"])
+def test_a_process_of_another_user_is_one_line(program, verb):
+    code = f"""
+import os, sys
+import loopkit.cli.{verb}, loopkit.diagnostics.agent  # the other user may not read this folder
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(loopkit.cli.main(["{verb}", "{program.pid}"]))
+"""
+    said = f"process {program.pid} belongs to another user (uid 0): only that one and root may look"
+    assert python("-c", code) == (2, "", f"loopkit: {said}\n")
+
+
+@pytest.mark.parametrize("closed", ["| true", "| head -1", ">&-", "<&-"])
+@pytest.mark.parametrize("verb", ["ps", "top", "fds", "dump"])
+def test_who_does_not_read_on_gets_no_traceback(program, verb, closed):
+    line = f"{sys.executable} -m loopkit {verb} {program.pid} {closed}"
+    runtime = os.environ["XDG_RUNTIME_DIR"]
+    words = ["/bin/sh", "-c", line]
+    ended = subprocess.run(words, capture_output=True, text=True, env=environment(XDG_RUNTIME_DIR=runtime))
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on it can be asked to open one")
