@@ -98,9 +98,11 @@ def _factory(world: Any) -> Any:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     """Run a test ourselves that is marked, or asks for `virtual_clock` where no other plugin would run it."""
     function = inspect.unwrap(pyfuncitem.obj)
+    mark = pyfuncitem.get_closest_marker("loopkit")
+    if mark is not None:
+        _check(pyfuncitem, mark, function)
     if not inspect.iscoroutinefunction(function):
         return None
-    mark = pyfuncitem.get_closest_marker("loopkit")
     if mark is None and (
         "virtual_clock" not in pyfuncitem.fixturenames or "_function_scoped_runner" in pyfuncitem.fixturenames
     ):
@@ -116,6 +118,38 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     main.__qualname__ = pyfuncitem.name
     _perform(pyfuncitem, mark, main)
     return True
+
+
+def _check(item: pytest.Function, mark: Any, function: Any) -> None:
+    """Fail the test if its marker asks for what there is not."""
+    from .explore import explore
+
+    known = [name for name in inspect.signature(explore).parameters if name != "main"]
+    unknown = [*map(repr, mark.args), *(name for name in mark.kwargs if name not in known)]
+    if unknown:
+        wrong = f"@pytest.mark.loopkit takes {', '.join(f'{name}=' for name in known)}, not {unknown[0]}"
+    elif not inspect.iscoroutinefunction(function):
+        wrong = f"@pytest.mark.loopkit explores async tests, and {item.name} is none: write async def"
+    else:
+        return
+    pytest.fail(wrong, pytrace=False)
+
+
+def _foreign(item: pytest.Function) -> str:
+    """What to say of async fixtures, if the test has some: they ran in another loop than the test."""
+    found = item._fixtureinfo.name2fixturedefs
+    names = [
+        name
+        for name in item.fixturenames
+        for made in found.get(name, ())
+        if inspect.iscoroutinefunction(made.func) or inspect.isasyncgenfunction(made.func)
+    ]
+    if not names:
+        return ""
+    return (
+        f"the async fixture {names[0]} was made in another loop, in real time and with real sockets: what "
+        "waits or connects has to be made in the test"
+    )
 
 
 def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
@@ -134,6 +168,7 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
     _keep(item, None if report is None else report.token)
     if report is not None:
         report.test, report.is_pytest = _as_typed(item), True
+        report.note = report.note or _foreign(item)
         pytest.fail(str(report), pytrace=False)  # it has the program's frames, and ours say nothing
 
 
@@ -168,7 +203,10 @@ def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
         value = chosen(option)
         if value is not None:
             options[name] = value
-    explore(main, **options)
+    try:
+        explore(main, **options)
+    except ValueError as error:  # a level or strategy that there is not
+        pytest.fail(f"@pytest.mark.loopkit: {error}", pytrace=False)
 
 
 # -- tokens that have failed ---------------------------------------------------------------------------------

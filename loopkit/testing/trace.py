@@ -37,7 +37,8 @@ class Trace:
         owner: Any = getattr(callback, "__self__", None)
         if hasattr(owner, "get_coro"):
             where = "done" if owner.done() else waits.full_place(owner)
-            self.add(world, "step", waits.name_of(owner), where, world.host_of(handle))
+            kind = "inner" if waits.is_ours(owner.get_coro()) else "step"
+            self.add(world, kind, waits.name_of(owner), where, world.host_of(handle))
         else:
             kind = "inner" if waits.is_ours(callback) else "call"
             self.add(world, kind, waits.callback_name(callback), "", world.host_of(handle))

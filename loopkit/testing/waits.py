@@ -30,6 +30,9 @@ PRIMITIVES = {
 
 INSIDE = (os.path.dirname(asyncio.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
 
+#: The coroutine in `running.py` in which the program's own runs.
+CALLER = "_called"
+
 #: Lock or semaphore -> the tasks that hold it (`outside.py` keeps it while a simulation runs).
 holders: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
@@ -54,11 +57,11 @@ def callback_name(callback: Any) -> str:
 
 
 def is_ours(callback: Any) -> bool:
-    """Whether *callback* is asyncio's or ours, and not the program's."""
+    """Whether *callback*, or coroutine, is asyncio's or ours, and not the program's."""
     while hasattr(callback, "func"):
         callback = callback.func
-    code = getattr(callback, "__code__", None)
-    return code is not None and code.co_filename.startswith(INSIDE)
+    code = getattr(callback, "__code__", None) or getattr(callback, "cr_code", None)
+    return code is not None and code.co_filename.startswith(INSIDE) and code.co_name != CALLER
 
 
 def handle_name(handle: Any) -> str:

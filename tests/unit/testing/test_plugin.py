@@ -165,3 +165,50 @@ def test_a_seed_of_hashes_starts_pytest_again_with_it(pytester, monkeypatch):
     assert len(lines[0] | lines[1]) == 1
     wrong = results(pytester, HASHES, *plain, "--loopkit-hash-seed=x")
     wrong.stderr.fnmatch_lines(["*0 to 4294967295, or random, not 'x'*"])
+
+
+WRONG = """
+    import asyncio, pytest, pytest_asyncio
+
+    @pytest_asyncio.fixture
+    async def port():
+        server = await asyncio.start_server(print, "127.0.0.1", 0)
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+
+    @pytest.mark.loopkit
+    async def test_fixture(port):
+        await asyncio.open_connection("127.0.0.1", port)
+
+    @pytest.mark.loopkit
+    def test_plain():
+        pass
+
+    @pytest.mark.loopkit(100)
+    async def test_positional():
+        pass
+
+    @pytest.mark.loopkit(seed=100)
+    async def test_misspelt():
+        pass
+
+    @pytest.mark.loopkit(level="deep")
+    async def test_level():
+        pass
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_marker_that_asks_for_what_there_is_not_says_so(pytester):
+    result = results(pytester, WRONG, *PLUGINS["auto"])
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines_random(
+        [
+            "NOTE: the async fixture port was made in another loop*",
+            "@pytest.mark.loopkit explores async tests, and test_plain is none: write async def",
+            "@pytest.mark.loopkit takes seeds=, first=, level=, * not 100",
+            "@pytest.mark.loopkit takes seeds=, first=, level=, * not seed",
+            "@pytest.mark.loopkit: level must be one of time, sleep, order, not 'deep'",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
