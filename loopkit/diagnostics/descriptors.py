@@ -173,11 +173,14 @@ def _addresses(fd: int) -> dict[str, Any]:
         duplicate = os.dup(fd)
     except OSError:
         return {}
+    blocks = os.get_blocking(fd)
     try:
         sock = socket.socket(fileno=duplicate)
     except OSError:
         os.close(duplicate)  # not a socket
         return {}
+    # PyPy makes every new socket a blocking one, and with it the one that it is a duplicate of: the loop's.
+    os.set_blocking(duplicate, blocks)
     with sock:
         found: dict[str, Any] = {}
         with contextlib.suppress(OSError):

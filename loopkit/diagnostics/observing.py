@@ -30,6 +30,7 @@ import functools
 import sys
 import threading
 import time
+import types
 import weakref
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -244,7 +245,8 @@ def described(callback: Any) -> tuple[str, Place | None, str | None]:
         )
         code = getattr(method, "__code__", None) or code
         name = f"{name} for {type(protocol).__qualname__}"
-    return name, None if code is None else place_of_code(code), None
+    # PyPy's functions in C have a `__code__` that tells nothing.
+    return name, place_of_code(code) if isinstance(code, types.CodeType) else None, None
 
 
 class Hooks:

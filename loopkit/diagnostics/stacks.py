@@ -29,6 +29,8 @@ LONGEST = 200
 _LOOPKIT = __file__.rpartition("/diagnostics/")[0] + "/"
 _KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 _LIBRARIES = tuple({f"{path}/" for kind in _KINDS if (path := sysconfig.get_path(kind))})
+#: A step of a task is a frame where tasks are Python, as PyPy's are.
+_STEPS = {"Task.__step", "Task.__wakeup"}
 #: The frames in which the loop calls everything else.
 _TURNS = {"_turns", "observed_turns", "call", "run_forever"}
 
@@ -80,6 +82,8 @@ def without_loop(places: tuple[Place, ...]) -> tuple[Place, ...]:
             rest = places[number + 1 :]
             if rest and rest[0].file.endswith("asyncio/events.py"):
                 rest = rest[1:]  # Handle._run, in the observed turn
+            if rest and rest[0].function in _STEPS:
+                rest = rest[1:]
             return rest
     return places
 

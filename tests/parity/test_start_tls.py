@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.net import blocking, read_all, read_exactly, serving, tcp_pair
 from tests.support.protocols import BufferedRecorder, Recorder
+from tests.support.pythons import collect, counts_references
 from tests.support.tls import NAME, authority, client_context, say_goodbye, server_context
 
 OURS = ("epoll", "poll", "select", "busy")
@@ -429,6 +430,7 @@ def shake_hands(sock):
 
 @pytest.mark.loops(*OURS, *(["asyncio"] if sys.version_info >= (3, 14, 9) else []))
 @pytest.mark.parametrize("over_plain", [False, True])
+@counts_references
 async def test_nothing_is_left_for_the_collector_after_a_failed_handshake(over_plain):
     def transports():
         return {id(thing) for thing in gc.get_objects() if isinstance(thing, asyncio.BaseTransport)}
@@ -521,7 +523,7 @@ async def test_cancelled_nothing_is_left():
         protocol.note("lost")
     reference = weakref.ref(context)
     del context
-    gc.collect()
+    collect()
     assert reference() is None
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.net import blocking, read_exactly, tcp_pair, unix_pair
 from tests.support.protocols import BufferedRecorder, Recorder
+from tests.support.pythons import collect
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_a_transport_warns_though_its_socket_was_closed_before_it(new_loop, kind
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del transport, _, making
-        gc.collect()
+        collect()
     messages = [str(w.message) for w in caught if issubclass(w.category, ResourceWarning)]
     assert [message[:20] for message in messages] == ["unclosed transport <"]
 

@@ -129,3 +129,18 @@ def test_masks_and_addresses_in_words():
     assert address_words(("10.0.0.1", 80)) == "10.0.0.1:80"
     assert address_words("/run/x.sock") == "/run/x.sock"
     assert address_words(b"\0abstract").endswith("abstract")
+
+
+@pytest.mark.loops("epoll")
+async def test_who_is_looked_at_stays_nonblocking():
+    """PyPy makes a socket of a descriptor a blocking one, and so all its duplicates."""
+    loop = asyncio.get_running_loop()
+    left, right = socket.socketpair()
+    right.setblocking(False)
+    with right:
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=left)
+        assert {left.fileno(), right.fileno()} <= {found.fd for found in fds(loop)}
+        assert not os.get_blocking(left.fileno())
+        assert not os.get_blocking(right.fileno())
+        transport.close()
+        await asyncio.sleep(0)

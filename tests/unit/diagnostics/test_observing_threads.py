@@ -11,6 +11,7 @@ from loopkit.transports.stream import StreamTransport
 from tests.support.interleaving import Gate, between_lines_of, in_a_thread
 from tests.support.net import tcp_pair
 from tests.support.protocols import Recorder
+from tests.support.pythons import drop
 
 
 class Hearing:
@@ -55,6 +56,7 @@ def others():
     yield made
     for observed in made:
         observed.close()
+    drop()
     assert not observing._listeners
 
 

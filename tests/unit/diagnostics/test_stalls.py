@@ -18,6 +18,7 @@ from loopkit.diagnostics import stalls, watch
 from loopkit.diagnostics.stacks import Place
 from loopkit.diagnostics.stalls import Alarm, Stall, parse_traceback
 from tests.cli.commands import run_loopkit
+from tests.support.pythons import PYPY, cpython_only
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_long_stall_is_reported_at_doubling_distances_and_at_its_end(loop, see
     assert during[2].seconds >= 0.08
     over = next(stall for stall in seen if stall.over)
     assert over.seconds >= during[-1].seconds
-    assert over.off_cpu > 0
+    assert PYPY or over.off_cpu > 0  # it has no clock of another thread
     assert "the stall is over after" in str(over)
 
 
@@ -108,6 +109,7 @@ async def _until(condition):
         await asyncio.sleep(0.01)
 
 
+@cpython_only("PyPy has no gc.callbacks")
 def test_the_collector_s_share_is_known(loop, seen):
     rubbish = [[] for _ in range(10)]
 

@@ -252,6 +252,7 @@ async def test_a_child_reaped_by_somebody_else(asyncio_log):
     transport.close()
 
 
+@needs_pidfd
 async def test_a_child_reaped_through_its_popen_object(asyncio_log):
     transport, child = await start("sh", "-c", "exit 3", stdin=None)
     assert transport.get_extra_info("subprocess").wait() == 3

@@ -96,6 +96,7 @@ async def test_a_child_that_somebody_has_reaped_before(child, way):
     assert await future is None
 
 
+@needs_pidfd
 async def test_a_child_that_somebody_reaps_meanwhile(child):
     exit_watch, future = await watched(child)
     child.stdin.close()
@@ -139,6 +140,7 @@ def test_a_thread_that_is_late_says_so_and_reaps(child, monkeypatch, caplog):
     assert caplog.messages == [f"Loop {loop!r} that handles pid {child.pid!r} is closed"]
 
 
+@needs_pidfd
 @pytest.mark.loops("select")
 async def test_a_pidfd_beyond_the_limit_of_select(child, monkeypatch):
     real = watch.pidfd_open

@@ -16,6 +16,7 @@ def simulated(function):
     """Run the coroutine function *function* in a simulation with threads."""
 
     def test():
+        server_context()  # who makes certificates with a program makes them out here
         run(function, threads="real")
 
     test.__name__ = function.__name__
