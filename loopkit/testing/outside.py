@@ -121,6 +121,9 @@ _lock = threading.Lock()
 _running = 0
 _restore: list[tuple[Any, str, Any]] = []
 
+#: For what the owner has from a base. (None may be a value: of what a platform lacks.)
+INHERITED = object()
+
 #: (owner, attribute, make(original) -> replacement); sockets add theirs.
 REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = []
 
@@ -134,7 +137,7 @@ def replaced() -> Iterator[None]:
         is_first = _running == 1
         if is_first:
             for owner, name, make in REPLACED:
-                _restore.append((owner, name, vars(owner).get(name)))
+                _restore.append((owner, name, vars(owner).get(name, INHERITED)))
                 setattr(owner, name, make(getattr(owner, name)))
     try:
         with watching(simulation) if is_first else nullcontext():
@@ -144,7 +147,7 @@ def replaced() -> Iterator[None]:
             _running -= 1
             while _restore and not _running:
                 owner, name, original = _restore.pop()
-                if original is None:
+                if original is INHERITED:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, original)

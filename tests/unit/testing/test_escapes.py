@@ -17,7 +17,8 @@ import uuid
 
 import pytest
 
-from loopkit.testing import EscapedError, real_sockets, run
+from loopkit.processes import watch as exits
+from loopkit.testing import EscapedError, outside, real_sockets, run
 
 REAL_TIME = "in real time"
 
@@ -196,3 +197,11 @@ def test_the_clock_of_a_library_is_nobodys_business():
         logging.getLogger(__name__).warning("it has the time of day")
 
     run(main)
+
+
+def test_a_name_that_a_platform_lacks_is_none_again(monkeypatch):
+    monkeypatch.setattr(exits, "pidfd_open", None)
+    for _ in range(2):
+        with outside.replaced():
+            assert exits.pidfd_open is not None
+        assert exits.pidfd_open is None
