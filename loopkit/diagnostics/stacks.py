@@ -30,7 +30,7 @@ _LOOPKIT = __file__.rpartition("/diagnostics/")[0] + "/"
 _KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 _LIBRARIES = tuple({f"{path}/" for kind in _KINDS if (path := sysconfig.get_path(kind))})
 #: A step of a task is a frame where tasks are Python, as PyPy's are.
-_STEPS = {"Task.__step", "Task.__wakeup"}
+_STEPS = ("Task.__step", "Task.__wakeup")
 #: The frames in which the loop calls everything else.
 _TURNS = {"_turns", "observed_turns", "call", "run_forever"}
 
