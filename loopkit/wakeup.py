@@ -25,19 +25,22 @@ import io
 import os
 import socket
 import sys
+from typing import Any
 
 ONE = (1).to_bytes(8, sys.byteorder)
 
 
 class Wakeup:
-    __slots__ = ("_receiver", "_sender", "pending")
+    __slots__ = ("_is_counter", "_receiver", "_sender", "pending")
 
     def __init__(self) -> None:
         #: True from a wake-up to the moment the loop has noticed it.
         self.pending = False
-        self._receiver: io.FileIO | socket.socket
-        self._sender: io.FileIO | socket.socket
-        if hasattr(os, "eventfd"):
+        self._receiver: Any
+        self._sender: Any
+        # Noted, not found out later: by then a program may have put a function in the place of socket.socket.
+        self._is_counter = hasattr(os, "eventfd")
+        if self._is_counter:
             self._receiver = self._sender = io.FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+")
         else:
             self._receiver, self._sender = socket.socketpair()
@@ -45,7 +48,7 @@ class Wakeup:
             self._sender.setblocking(False)
 
     def fileno(self) -> int:
-        return self._receiver.fileno()
+        return int(self._receiver.fileno())
 
     def wake(self) -> None:
         """End the poll in progress, or the next one. From any thread; harmless after `close()`."""
@@ -53,10 +56,10 @@ class Wakeup:
             return
         try:
             self.pending = True
-            if isinstance(self._sender, socket.socket):
-                self._sender.send(b"\0")
-            else:
+            if self._is_counter:
                 self._sender.write(ONE)
+            else:
+                self._sender.send(b"\0")
         except (OSError, ValueError):
             # Closed meanwhile (nobody left to wake), or full (then the loop is going to wake anyway).
             pass
@@ -67,10 +70,10 @@ class Wakeup:
     def clear(self) -> None:
         """The loop has woken. The counter goes down before the flag: see the head of this file."""
         try:
-            if isinstance(self._receiver, socket.socket):
-                self._receiver.recv(4096)
-            else:
+            if self._is_counter:
                 self._receiver.read(8)
+            else:
+                self._receiver.recv(4096)
         except OSError:
             pass
         finally:

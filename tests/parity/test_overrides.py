@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from unittest import mock
 
@@ -283,3 +284,27 @@ async def test_a_timeout_of_zero_accepts_who_is_there():
             with socket.create_connection(server.getsockname()):
                 sock, _ = await look(loop.sock_accept(server))
                 sock.close()
+
+
+@pytest.mark.parametrize("replacement", ["a function", "a class"])
+async def test_threads_wake_a_loop_whose_program_has_replaced_socket_socket(replacement):
+    """As tests do that allow no network."""
+    loop, woken, errors = asyncio.get_running_loop(), asyncio.Event(), []
+
+    class NoNetwork(socket.socket):
+        def __init__(self, *args, **kwargs):
+            raise OSError("there is no network in this test")
+
+    def wake():
+        try:
+            loop.call_soon_threadsafe(woken.set)
+        except Exception as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=wake)
+    no_network = NoNetwork if replacement == "a class" else lambda *args, **kwargs: NoNetwork()
+    with mock.patch("socket.socket", no_network):
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        await woken.wait()
+    assert errors == []
