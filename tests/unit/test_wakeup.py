@@ -98,6 +98,8 @@ class Interrupted:
             (self.real.recv if isinstance(self.real, socket.socket) else self.real.read)(size)
         raise KeyboardInterrupt
 
+    send, recv = write, read
+
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_ctrl_c_while_it_wakes_swallows_no_later_wakeup(wakeup, done):
