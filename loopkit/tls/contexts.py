@@ -116,11 +116,11 @@ class Buffers:
 
     def are_soiled(self) -> bool:
         """Whether somebody has left something here."""
-        return bool(self.outgoing.pending or self.incoming.pending)
+        return not self.is_at_rest and bool(self.outgoing.pending or self.incoming.pending)
 
     def clear(self) -> None:
-        """Forget what an interrupted connection, or a program by its ssl_object, has left here."""
-        self.is_shaking = False
+        """Forget what an interrupted connection, or a program by its ssl_object, has left here; and begin."""
+        self.is_shaking = self.is_at_rest = False
         self.incoming.read()
         self.outgoing.read()
 

@@ -98,7 +98,7 @@ class ShakingTransport(StreamTransport):
         is_done, certificate = False, None
         buffers.clear()
         try:
-            buffers.is_shaking, buffers.is_at_rest = True, False
+            buffers.is_shaking = True
             buffers.feed(data)
             self._face.do_handshake()
             certificate = self._face.getpeercert()

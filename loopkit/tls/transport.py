@@ -212,7 +212,7 @@ class SSLTransport(ShakingTransport):
         if not data:
             self._on_end_of_stream()
             return
-        if not buffers.is_at_rest and buffers.are_soiled():
+        if buffers.are_soiled():
             buffers.clear()
         try:
             buffers.is_at_rest = False
@@ -512,7 +512,6 @@ class SSLTransport(ShakingTransport):
         is_over = self._goodbye is not None
         buffers.clear()
         try:
-            buffers.is_at_rest = False
             buffers.feed(data)
             is_over = is_over or self._drop_incoming()
             self._face.unwrap()
