@@ -16,24 +16,20 @@ import random
 import selectors
 import signal
 import sys
-import sysconfig
 import time
 import warnings
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from ..diagnostics.stacks import is_library
 from . import outside
 from .errors import EscapedError
-from .waits import INSIDE
 
 if TYPE_CHECKING:
     from .world import World
 
 #: Where the clocks of a world with ``patch_time`` begin: 2000-01-01, UTC.
 EPOCH = 946_684_800
-
-#: Who asks a clock in here is no program: the standard library, installed packages, loopkit.
-LIBRARY = (*(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), *INSIDE, "<")
 
 #: What ends nobody, if it is not handled.
 HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
@@ -138,7 +134,7 @@ def deliver(world: World, sig: int) -> None:
 def _warn(loop: Any, name: str) -> None:
     """A task of the program asks a real clock: next to the loop's it says nothing. Told once."""
     file = sys._getframe(2).f_code.co_filename
-    if asyncio.current_task(loop) is not None and not file.startswith(LIBRARY):
+    if asyncio.current_task(loop) is not None and not file.startswith("<") and not is_library(file):
         loop.world.has_warned = True
         warnings.warn(
             f"time.{name}() is the real clock, and the time of this loop is simulated: ask loop.time(), or "

@@ -189,8 +189,7 @@ def _check_followed(parsed: Token, choices: Choices) -> None:
 def _found(main: Any, outcome: Outcome, seed: int, level: str, count: int, shrink: bool) -> None:
     made = tuple(outcome.choices.made)
     if shrink and made:
-        budget = Budget()
-        made = smaller(main, made, seed, outcome.signature, budget)
+        made = smaller(main, made, seed, outcome.signature, Budget())
         made, seed = lower(main, made, seed, outcome.signature, Budget())
     trace = Trace()
     choices = Choices.replayed(made)
