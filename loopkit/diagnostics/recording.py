@@ -298,7 +298,8 @@ def load(path: Path) -> Recording:
 def _is_cut_off(text: str, error: Exception) -> bool:
     """Whether it begins as a file of ours, and does not end as one.
 
-    A part of a JSON text may end in a brace, too: there the parser has come to the end and wants more.
+    A part of a JSON text may end in a brace, too: there the parser has come to the end and wants more. (Of a
+    word or a string that is cut it complains where that begins.)
     """
     if text.startswith("{"):
         wants_more = isinstance(error, json.JSONDecodeError) and (

@@ -90,8 +90,33 @@ def moments(lines, occurrences):
 def run(program_class, factory, tracer):
     """One run; returns what is wrong afterwards, in words."""
     before = open_descriptors()
-    problems, unraisable = [], []
-    hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
+    with _unraised() as faults:
+        problems = _problems(program_class, factory, tracer)
+    problems += faults
+    lost = {fd: to for fd, to in open_descriptors().items() if before.get(fd) != to}
+    if lost:
+        problems.append(f"descriptors are left: {lost}")
+    return problems
+
+
+@contextlib.contextmanager
+def _unraised():
+    """A list of what was raised where nobody can hear it, but for the interruption itself."""
+    faults = []
+
+    def hook(unraisable):
+        if not isinstance(unraisable.exc_value, INTERRUPTIONS):
+            faults.append(f"{unraisable.exc_value!r} in {unraisable.object!r}")
+
+    before, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        yield faults
+    finally:
+        sys.unraisablehook = before
+
+
+def _problems(program_class, factory, tracer):
+    problems = []
     loop = factory()
     loop.set_exception_handler(lambda loop, context: None)
     program = program_class(loop)
@@ -117,18 +142,7 @@ def run(program_class, factory, tracer):
             loop.close()
             del loop, program
             gc.collect()
-        sys.unraisablehook = hook
-    problems += [f"{one.exc_value!r} in {one.object!r}" for one in unraisable if _is_a_fault(one)]
-    unraisable.clear()
-    lost = {fd: to for fd, to in open_descriptors().items() if before.get(fd) != to}
-    if lost:
-        problems.append(f"descriptors are left: {lost}")
     return problems
-
-
-def _is_a_fault(unraisable):
-    """Whether it is more than the interruption itself, in a place that nobody can raise from."""
-    return not isinstance(unraisable.exc_value, INTERRUPTIONS)
 
 
 def _traced(loop, tracer):
