@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from loopkit.watches import Watches
+from tests.support.attempts import FAILED, pytest_runtest_setup, pytest_timeout_set_timer  # noqa: F401 (hooks)
 from tests.support.fdtable import checked
 from tests.support.leaks import Snapshot
 from tests.support.loops import EARLY, OURS, SIMULATED, Ambient, LoopFactory, factories, name_of
@@ -194,7 +195,7 @@ def _leak_guard(request: pytest.FixtureRequest) -> Iterator[_Records]:
     logger = logging.getLogger("asyncio")
     logger.addHandler(log)
     yield log
-    if _failed(request.node):
+    if request.node.stash.get(FAILED, False):
         # Its traceback holds sockets and loops: one failure is enough to read about. What is collected now is
         # nobody else's fault either.
         with warnings.catch_warnings():
@@ -229,13 +230,6 @@ def _simulated_world(request: pytest.FixtureRequest, _leak_guard: _Records) -> I
         loop.leave()
 
 
-def _failed(item: pytest.Item) -> bool:
-    return item.stash.get(_OUTCOME, False)
-
-
-_OUTCOME = pytest.StashKey[bool]()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     try:
@@ -245,7 +239,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
             _check_tasks(pyfuncitem, runner)
         return result
     except BaseException:
-        pyfuncitem.stash[_OUTCOME] = True
+        pyfuncitem.stash[FAILED] = True
         raise
 
 
