@@ -6,7 +6,17 @@ import socket
 
 import pytest
 
-from tests.support.net import blocking, connect, fill, read_all, read_exactly, reset, tcp_pair, unix_pair
+from tests.support.net import (
+    TOO_MUCH,
+    blocking,
+    connect,
+    fill,
+    read_all,
+    read_exactly,
+    reset,
+    tcp_pair,
+    unix_pair,
+)
 from tests.support.protocols import BufferedRecorder, Recorder
 
 PAIRS = {"tcp": tcp_pair, "unix": unix_pair}
@@ -157,7 +167,7 @@ async def test_writing_to_a_peer_that_is_gone_is_an_error_of_the_connection(open
 async def test_close_writes_what_is_left_first(pair, open_on):
     ours, theirs = pair
     transport, protocol = await open_on(ours)
-    data = bytes(range(256)) * 65536  # 16 MiB: more than the kernel keeps for two TCP sockets
+    data = bytes(range(256)) * (TOO_MUCH // 256)
     transport.write(data)
     transport.close()
     assert transport.is_closing()

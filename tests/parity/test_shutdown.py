@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.net import PATIENCE, blocking, connect, read_all
+from tests.support.net import PATIENCE, TOO_MUCH, blocking, connect, read_all
 from tests.support.protocols import Recorder
 from tests.support.tls import NAME, client_context, server_context
 
@@ -148,7 +148,7 @@ async def test_a_handler_task_ends_the_connections_of_others_whose_tasks_it_wait
 async def test_a_cancelled_handler_of_streams_ends_its_connection(where):
     loop = asyncio.get_running_loop()
     cancelled = asyncio.Event()
-    much = b"x" * 4_000_000
+    much = b"x" * TOO_MUCH
 
     def cancel():
         [handler] = [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "handle"]

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.support.net import (
+    TOO_MUCH,
     blocking,
     connect,
     echo,
@@ -180,7 +181,7 @@ async def test_sendall_of_little(pair):
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 async def test_sendall_of_much_waits_for_the_reader(pair, kind):
     ours, theirs = pair
-    data = bytes(range(256)) * 16384  # 4 MiB: no kernel buffer takes that
+    data = bytes(range(256)) * (TOO_MUCH // 256)
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(loop.sock_sendall(ours, kind(data)))
     await asyncio.sleep(0.002)

@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from tests.support.net import blocking, read_all, read_exactly, serving, tcp_pair
+from tests.support.net import TOO_MUCH, blocking, read_all, read_exactly, serving, tcp_pair
 from tests.support.protocols import BufferedRecorder, Recorder
 from tests.support.pythons import collect, counts_references
 from tests.support.tls import NAME, authority, client_context, say_goodbye, server_context
@@ -108,7 +108,7 @@ async def test_a_server_goes_on_with_tls():
 @pytest.mark.loops(*OURS)
 async def test_what_was_written_in_the_clear_is_sent_first():
     """More than the socket takes at once: asyncio and uvloop confuse themselves over that."""
-    clear = b"x" * 8_000_000
+    clear = b"x" * TOO_MUCH
 
     def patient(sock):
         assert read_exactly(sock, 8) == b"STARTTLS"
@@ -127,7 +127,7 @@ async def test_what_was_written_in_the_clear_is_sent_first():
 
 @pytest.mark.loops(*OURS)
 async def test_a_protocol_that_was_paused_in_the_clear_is_resumed():
-    clear, go_on = b"x" * 8_000_000, threading.Event()
+    clear, go_on = b"x" * TOO_MUCH, threading.Event()
 
     def patient(sock):
         read_exactly(sock, 8)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.net import blocking, fill, read_all, read_exactly, tcp_pair, unix_pair
+from tests.support.net import TOO_MUCH, blocking, fill, read_all, read_exactly, tcp_pair, unix_pair
 from tests.support.protocols import Recorder
 
 
@@ -247,18 +247,19 @@ async def test_an_exception_in_flow_control_is_reported_and_the_connection_lives
 async def test_drain_waits_for_a_slow_reader():
     with tcp_pair() as (ours, theirs):
         reader, writer = await asyncio.open_connection(sock=ours)
+        parts = TOO_MUCH // 100_000
         drained = []
 
         async def write():
-            for _ in range(40):
+            for _ in range(parts):
                 writer.write(b"x" * 100_000)
                 await writer.drain()
                 drained.append(1)
 
         task = asyncio.ensure_future(write())
         await asyncio.sleep(0.005)
-        assert len(drained) < 40
-        assert len(await blocking(read_exactly, theirs, 4_000_000)) == 4_000_000
+        assert len(drained) < parts
+        assert len(await blocking(read_exactly, theirs, parts * 100_000)) == parts * 100_000
         await task
         writer.close()
         await writer.wait_closed()

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from loopkit.check.ports import held_port
@@ -19,6 +20,22 @@ T = TypeVar("T")
 
 # Seconds that a blocking peer waits for the loop under test. Only a failing test waits this long.
 PATIENCE = 10.0
+
+# Bytes that a peer here lets the kernel keep for it (SO_RCVBUF; Linux takes twice as much). Set before it
+# connects or listens: the window is agreed then.
+KEPT = 1 << 18
+
+
+def _most_unsent() -> int:
+    """How far a sender's buffer may grow: it does so with the window, and with what the kernel remembers."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2])
+    except OSError:
+        return 1 << 22
+
+
+# Bytes of which something is left to be written, whoever sends them to a peer here that does not read.
+TOO_MUCH = _most_unsent() + (1 << 21)
 
 LOCALHOST = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -37,6 +54,7 @@ def refused_port() -> int:
 def listener(family: int = socket.AF_INET, backlog: int = 100) -> socket.socket:
     """A non-blocking listening TCP socket on loopback."""
     sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((LOCALHOST[socket.AddressFamily(family)], 0))
     sock.listen(backlog)
@@ -48,7 +66,7 @@ def listener(family: int = socket.AF_INET, backlog: int = 100) -> socket.socket:
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two connected TCP sockets: a non-blocking one for the loop, a blocking one for the test."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        theirs = socket.create_connection(server.getsockname(), timeout=PATIENCE)
+        theirs = connect(server.getsockname())
         ours, _ = server.accept()
     ours.setblocking(False)
     ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -69,15 +87,19 @@ def unix_pair(kind: int = socket.SOCK_STREAM) -> Iterator[tuple[socket.socket, s
 def connect(address: Any) -> socket.socket:
     """A blocking client of the TCP or Unix address, with a timeout."""
     if not isinstance(address, tuple):
-        sock = socket.socket(socket.AF_UNIX)
+        family = socket.AF_UNIX
+    else:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family)
+    try:
         sock.settimeout(PATIENCE)
-        try:
-            sock.connect(address)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-    return socket.create_connection(address[:2], timeout=PATIENCE)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def read_exactly(sock: socket.socket, count: int) -> bytes:
@@ -162,6 +184,7 @@ def serving(
     """
     if path is None:
         server = socket.create_server((LOCALHOST[socket.AddressFamily(family)], 0), family=family)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
     else:
         server = socket.socket(socket.AF_UNIX)
         server.bind(path)

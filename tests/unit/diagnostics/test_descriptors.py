@@ -11,6 +11,7 @@ import pytest
 import loopkit
 from loopkit.diagnostics import fds
 from loopkit.diagnostics.descriptors import address_words, mask_words, open_files
+from tests.support.net import TOO_MUCH, listener
 
 
 @pytest.fixture
@@ -79,22 +80,18 @@ async def test_owner_peer_and_unsent_bytes_are_told():
             def connection_made(self, transport):
                 peers.append(transport)
 
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-            transport, _ = await loop.create_connection(Sender, *listener.getsockname())
-            accepted, _ = listener.accept()
-            transport.write(b"x" * 10_000_000)
+        with listener() as peer:
+            transport, _ = await loop.create_connection(Sender, *peer.getsockname())
+            transport.write(b"x" * TOO_MUCH)
             await asyncio.sleep(0)
             found = by_number(loop)[transport.get_extra_info("socket").fileno()]
             assert found.kind == "connection"
             assert "Sender" in found.owner
-            assert found.peer == "{}:{}".format(*listener.getsockname())
+            assert found.peer == "{}:{}".format(*peer.getsockname())
             assert found.unsent == transport.get_write_buffer_size() > 0
             assert found.wanted & POLLOUT
             assert found.idle is not None
             transport.abort()
-            accepted.close()
         own = {found.owner for found in fds(loop) if found.kind == "loop"}
         assert "the wake-up" in own
         assert any(found.kind == "server" for found in fds(loop))

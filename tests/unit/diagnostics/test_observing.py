@@ -5,7 +5,6 @@ import contextlib
 import gc
 import itertools
 import json
-import socket
 import threading
 import time
 
@@ -19,7 +18,7 @@ from loopkit.diagnostics.perfetto import trace, turn_end
 from loopkit.diagnostics.recording import BadRecording, Call, Note, Poll, load
 from loopkit.transports.stream import StreamTransport
 from loopkit.watches import Watches
-from tests.support.net import unix_pair
+from tests.support.net import TOO_MUCH, listener, unix_pair
 from tests.support.pythons import PYPY, cpython_only, drop
 from tests.unit.diagnostics.perfetto_checker import check
 from tests.unit.diagnostics.test_turns import PROGRAMS, Frozen
@@ -151,11 +150,11 @@ def test_why_something_ran_is_known(loop):
 
 def test_writes_are_told_with_what_became_of_them(loop):
     async def main():
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            _, writer = await asyncio.open_connection(*listener.getsockname())
+        with listener() as peer:
+            _, writer = await asyncio.open_connection(*peer.getsockname())
             writer.write(b"small")
             await asyncio.sleep(0)
-            writer.write(b"x" * 8_000_000)
+            writer.write(b"x" * TOO_MUCH)
             await asyncio.sleep(0)
             writer.transport.abort()
             await asyncio.sleep(0.001)
@@ -168,7 +167,7 @@ def test_writes_are_told_with_what_became_of_them(loop):
     first, second = (note.facts for note in notes[:2])
     assert first[1:] == (5, 0, 0)
     assert second[1] == 0
-    assert second[2] + second[3] == 8_000_000
+    assert second[2] + second[3] == TOO_MUCH
     assert second[3] > 0
 
 
