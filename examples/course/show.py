@@ -49,7 +49,16 @@ class Server:
         self.process.communicate()
 
     def client(self):
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        sock = socket.socket()
+        sock.settimeout(PATIENCE)
+        # So that the kernel keeps little for who does not read: else how much that is grows as it likes.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        try:
+            sock.connect(("127.0.0.1", self.port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def state(self):
         """R: it runs, or wants to. S: it sleeps. Z: it has ended."""
