@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import select
+from contextlib import ExitStack
 from stat import S_IFSOCK
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ..net import sendfile as sending
 from ..transports import pipe as transports
 from . import outside
 from .errors import EscapedError
-from .files import failure
+from .files import copied, failure, in_bytes
 from .pipes import PipeEnd
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _read(fd: int, file: Any, size: int) -> Any:
 
 def _write(fd: int, file: Any, data: Any) -> int:
     """As much as there is room for; a blocking file takes all."""
-    rest = memoryview(data).cast("B")
+    rest = memoryview(copied(data))
     sent: int = _waiting(file, file.send, rest)
     while file.blocks and sent < len(rest):
         sent += _waiting(file, file.send, rest[sent:])
@@ -100,14 +101,15 @@ def _writev(fd: int, file: Any, buffers: Sequence[Any]) -> int:
 
 
 def _readv(fd: int, file: Any, buffers: Sequence[Any]) -> int:
-    data = _read(fd, file, sum(len(memoryview(buffer).cast("B")) for buffer in buffers))
-    done = 0
-    for buffer in buffers:
-        view = memoryview(buffer).cast("B")
-        piece = data[done : done + len(view)]
-        view[: len(piece)] = piece
-        done += len(piece)
-    return done
+    with ExitStack() as stack:
+        views = [stack.enter_context(in_bytes(buffer)) for buffer in buffers]
+        data = _read(fd, file, sum(map(len, views)))
+        done = 0
+        for view in views:
+            piece = data[done : done + len(view)]
+            view[: len(piece)] = piece
+            done += len(piece)
+        return done
 
 
 def _fstat(fd: int, file: Any) -> os.stat_result:
@@ -163,13 +165,13 @@ class Descriptor(io.RawIOBase):
         return "r" not in self.mode or "+" in self.mode
 
     def readinto(self, buffer: Any) -> int | None:
-        view = memoryview(buffer).cast("B")
-        try:
-            data = os.read(self._fd, len(view))
-        except BlockingIOError:
-            return None
-        view[: len(data)] = data
-        return len(data)
+        with in_bytes(buffer) as view:
+            try:
+                data = os.read(self._fd, len(view))
+            except BlockingIOError:
+                return None
+            view[: len(data)] = data
+            return len(data)
 
     def write(self, data: Any) -> int | None:
         try:
@@ -292,7 +294,7 @@ def _poll(original: Any) -> Any:
                 file = file_of(fd)
                 mask = file.readiness() & (asked | always)
                 if getattr(file, "shut", 0) & 1:  # the peer writes no more
-                    mask |= asked & select.POLLRDHUP
+                    mask |= asked & transports.POLLRDHUP
                 if mask:
                     found.append((fd, mask))
             return found

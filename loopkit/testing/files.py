@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .hosts import Host
     from .world import World
 
@@ -14,6 +17,21 @@ if TYPE_CHECKING:
 def failure(number: int) -> OSError:
     """The exception for an errno, of the class that Python gives it."""
     return OSError(number, os.strerror(number))
+
+
+@contextmanager
+def in_bytes(buffer: Any) -> Iterator[memoryview]:
+    """The bytes of *buffer*, let go of at the end: on PyPy a view only forgotten keeps its size fixed."""
+    with memoryview(buffer) as whole, whole.cast("B") as view:
+        yield view
+
+
+def copied(data: Any) -> bytes:
+    """What is to be sent: its parts, too, would be views."""
+    if type(data) is bytes:
+        return data
+    with in_bytes(data) as view:
+        return bytes(view)
 
 
 class File:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import outside
 from .datagrams import Udp, UnixDatagrams
 from .errors import EscapedError
-from .files import failure
+from .files import copied, failure, in_bytes
 from .streams import UnixStream
 from .tcp import Tcp
 
@@ -245,11 +245,10 @@ class SimSocket(socket.socket):
         return result
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        view = memoryview(buffer).cast("B")
-        nbytes = _fitting(view, nbytes)
-        data = SimSocket.recv(self, nbytes, flags)
-        view[: len(data)] = data
-        return len(data)
+        with in_bytes(buffer) as view:
+            data = SimSocket.recv(self, _fitting(view, nbytes), flags)
+            view[: len(data)] = data
+            return len(data)
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         if self._type == socket.SOCK_STREAM:
@@ -258,18 +257,17 @@ class SimSocket(socket.socket):
         return result
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        view = memoryview(buffer).cast("B")
-        data, address = SimSocket.recvfrom(self, _fitting(view, nbytes), flags)
-        view[: len(data)] = data
-        return len(data), address
+        with in_bytes(buffer) as view:
+            data, address = SimSocket.recvfrom(self, _fitting(view, nbytes), flags)
+            view[: len(data)] = data
+            return len(data), address
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> Any:
         data, address = self.recvfrom(bufsize, flags)
         return data, [], 0, address
 
     def send(self, data: Any, flags: int = 0) -> int:
-        view = data if type(data) is bytes else memoryview(data).cast("B")
-        count: int = self._wait(self.file.send, view)
+        count: int = self._wait(self.file.send, copied(data))
         return count
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
@@ -280,17 +278,17 @@ class SimSocket(socket.socket):
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        rest = memoryview(data).cast("B")
-        while len(rest):
+        rest = copied(data)
+        while rest:
             rest = rest[SimSocket.send(self, rest) :]
 
     def sendto(self, data: Any, *rest: Any) -> int:
         if not rest:
             raise TypeError("sendto() takes 2 or 3 arguments (1 given)")
-        view = memoryview(data).cast("B")
+        data = copied(data)
         if self._type == socket.SOCK_STREAM:
-            return self.send(view)
-        count: int = self._wait(self.file.sendto, view, self._resolved(rest[-1]))
+            return self.send(data)
+        count: int = self._wait(self.file.sendto, data, self._resolved(rest[-1]))
         return count
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:

@@ -55,6 +55,42 @@ async def test_a_full_pipe_takes_no_more_and_a_blocking_write_waits():
 
 
 @simulated
+async def test_a_buffer_may_grow_and_shrink_after_it_was_lent():
+    """PyPy keeps the size of what a view that nobody has released still shows."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        data = bytearray(b"hello")
+        del data[: ours.send(data)]
+        data += b"and more"
+        ours.sendall(data)
+        data.clear()
+        room = bytearray(100)
+        assert theirs.recv_into(room) == 13
+        del room[13:]
+        assert room == b"helloand more"
+    first, second = socket.socketpair(type=socket.SOCK_DGRAM)
+    with first, second:
+        data += b"datagram"
+        first.send(data)
+        data.clear()
+        room += bytes(100)
+        assert second.recvfrom_into(room)[0] == 8
+        assert room[:8] == b"datagram"
+        room.clear()
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as reading, open(writer, "wb", buffering=0) as writing:
+        data += b"in a pipe"
+        writing.write(data)
+        os.writev(writer, [data])
+        data.clear()
+        assert reading.read(9) == b"in a pipe"
+        data += bytes(9)
+        assert os.readv(reader, [data]) == 9
+        data += b", and on"
+        assert data == b"in a pipe, and on"
+
+
+@simulated
 async def test_a_pipe_without_a_reader_is_broken():
     reader, writer = os.pipe()
     os.close(reader)
