@@ -59,7 +59,7 @@ def serve(listener):
     hot = set()  # who was named and has not yet answered "not now": nobody will name it again
     try:
         while True:
-            for fd, _event in watched.poll(0 if hot else None):
+            for fd, _event in watched.poll(0 if hot else -1):
                 if fd == listener.fileno():
                     client = Client(*listener.accept())
                     clients[client.sock.fileno()] = client

@@ -143,7 +143,7 @@ class Loop(asyncio.AbstractEventLoop):
         elif self._timers:
             timeout = max(0, self._timers[0][0] - self.time())
         else:
-            timeout = None
+            timeout = -1
         for fd, event in self._epoll.poll(timeout):
             if event & ~EPOLLOUT:  # IN; or HUP or ERR, which concern both directions
                 self._run(self._watched.get(fd, {}).get(EPOLLIN))

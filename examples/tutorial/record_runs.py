@@ -70,11 +70,11 @@ class Witness:
         if self.over:
             raise Enough
 
-    def poll(self, timeout=None):
+    def poll(self, timeout=-1):
         start = self.now()
         events = self.epoll.poll(timeout)
         found = tuple((fd, mask, self.owner(fd)) for fd, mask in events)
-        self.steps.append(Poll(start, self.now() - start, timeout, found))
+        self.steps.append(Poll(start, self.now() - start, None if timeout < 0 else timeout, found))
         self.fds = {fd: mask for fd, mask in events if fd in self.loop.watched}
         return events
 

@@ -5,9 +5,11 @@ import importlib.util
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,13 @@ def output_of(*arguments: object, folder: Path | None = None, **environment: str
 def proof(poller: str | None = None) -> str:
     """The line by which a program shows, with `print("loop:", loop_name())`, that it ran on loopkit."""
     return f"loop: loopkit.loop.{'Loop' if poller is None else poller}"
+
+
+def wait_until_it_listens(port):
+    """Some say that they do before they do; the limit of the program ends this, too."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.05)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from tests.apps.running import ON_LOOPKIT, needs, running
+from tests.apps.running import ON_LOOPKIT, needs, running, wait_until_it_listens
 
 pytestmark = needs("gunicorn", "hypercorn", "starlette", "uvicorn", "uvicorn_worker", "websockets")
 
@@ -93,9 +93,10 @@ def test_uvicorn_ends_cleanly_on_signals(workers, number, connect):
         if workers == 1:
             assert f"loop: {LOOP}" in program.output
         else:
-            for _ in range(workers):
-                program.wait_for(f"lifespan: started, loop: {LOOP}")
+            for _ in range(workers):  # in any order
                 program.wait_for("Application startup complete")
+            assert program.output.count(f"lifespan: started, loop: {LOOP}") == workers
+        wait_until_it_listens(port)
         with connect(port) as client:
             about = check_http(client)
             assert (about["pid"] == program.pid) == (workers == 1)

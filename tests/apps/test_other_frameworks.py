@@ -4,12 +4,10 @@ Each by the one line that docs/howto/use-with-servers-and-frameworks.md gives.
 """
 
 import signal
-import socket
-import time
 
 import pytest
 
-from tests.apps.running import ON_LOOPKIT, needs, output_of, proof, running
+from tests.apps.running import ON_LOOPKIT, needs, output_of, proof, running, wait_until_it_listens
 from tests.support.net import free_port
 
 LOOP = "loopkit.loop.Loop"
@@ -52,16 +50,6 @@ SERVERS = {
         r"Listening on TCP",
     ),
 }
-
-
-def wait_until_it_listens(port):
-    """Some say that they do before they do; the limit of the program ends this, too."""
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from loopkit.bench.models.results import KINDS, MODELS, Comparison, Row
 from loopkit.bench.report.terminal import PlainProgress
 from loopkit.cli.bench import main
 from tests.cli.commands import LIMIT, SOURCE, environment
+from tests.support.pythons import OUT_OF_RANGE, PYPY
 
 EVERYBODY = [(kind, model) for kind in KINDS for model in MODELS]
 
@@ -59,8 +60,8 @@ def test_select_ends_below_1024_descriptors_and_says_how(monkeypatch: pytest.Mon
     found = compare(Settings((1100,), 0.1), PlainProgress(StringIO()))
     bare, ours = found.rows
     # Descriptors 0 to 1023, without stdin, stdout, stderr and the listener; a loop has one for its wakeup.
-    assert bare.served == 1020
-    assert "filedescriptor out of range in select()" in bare.failure
+    assert bare.served == 1020 - PYPY  # it keeps the file of libffi open
+    assert OUT_OF_RANGE in bare.failure
     assert 1000 < ours.served < 1020
     assert "select() cannot watch fd 1024" in ours.failure
     assert not any(row.cost or row.idle for row in found.rows)

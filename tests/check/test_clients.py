@@ -9,23 +9,20 @@ import pytest
 from loopkit.check.client_checks import CLIENT_CHECKS
 from loopkit.check.words import TEXTS
 from tests.check.examinations import BLOCKING, CORRECT_CLIENTS, FAULTY_CLIENTS
+from tests.support.pythons import program
 
 pytestmark = pytest.mark.timeout(700)
 
 Verdict = Callable[..., tuple[int, dict[str, Any]]]
 
 
-def of(path: Path) -> Any:
-    return pytest.param(path, id=path.stem)
-
-
-@pytest.mark.parametrize("path", [of(path) for path in FAULTY_CLIENTS])
+@pytest.mark.parametrize("path", [program(path) for path in FAULTY_CLIENTS])
 def test_a_faulty_client_fails_by_its_fault_and_no_other(path: Path, verdict: Verdict) -> None:
     code, result = verdict(path, True)
     assert (code, result["faults"]) == (1, [path.stem.partition("__")[0]]), result
 
 
-@pytest.mark.parametrize("path", [of(path) for path in CORRECT_CLIENTS])
+@pytest.mark.parametrize("path", [program(path) for path in CORRECT_CLIENTS])
 def test_a_correct_client_passes(path: Path, verdict: Verdict) -> None:
     code, result = verdict(path, True)
     assert (code, result["faults"]) == (0, []), result

@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 
 from tests.check.examinations import BLOCKING, CORRECT, FAULTY
+from tests.support.pythons import program
 
 pytestmark = pytest.mark.timeout(700)
 
 Verdict = Callable[[Path], tuple[int, dict[str, Any]]]
 
 
-def of(path: Path) -> Any:
-    return pytest.param(path, id=path.stem)
-
-
-@pytest.mark.parametrize("path", [of(path) for path in FAULTY])
+@pytest.mark.parametrize("path", [program(path) for path in FAULTY])
 def test_a_faulty_server_fails_by_its_fault_and_no_other(path: Path, verdict: Verdict) -> None:
     code, result = verdict(path)
     assert result["faults"] == [path.stem.partition("__")[0]], result
@@ -29,7 +26,7 @@ def test_a_faulty_server_fails_by_its_fault_and_no_other(path: Path, verdict: Ve
     assert fault["hint"]
 
 
-@pytest.mark.parametrize("path", [of(path) for path in CORRECT])
+@pytest.mark.parametrize("path", [program(path) for path in CORRECT])
 def test_a_correct_server_passes_and_polling_is_only_busy(path: Path, verdict: Verdict) -> None:
     code, result = verdict(path)
     polling = path.stem == "02_polling"

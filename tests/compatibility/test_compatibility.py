@@ -12,6 +12,7 @@ import pytest
 from tests.compatibility import cli, measure, page
 from tests.compatibility.registry import METHODS, PROBES, of, perform
 from tests.support.programs import ROOT
+from tests.support.pythons import cpython_only
 
 HERE = sys.version_info[:2] == tuple(map(int, page.REFERENCE.split(".")))
 on_the_reference = pytest.mark.skipif(not HERE, reason=f"the page is about Python {page.REFERENCE}")
@@ -88,6 +89,7 @@ def _fail(results, loop, method, outcome, count=None):
         results.outcomes[loop][str(probe)] = outcome
 
 
+@cpython_only("there is no uvloop to count")
 def test_status(fake):
     _fail(fake, "uvloop", "stop", "NotImplementedError")
     _fail(fake, "uvloop", "close", "NotImplementedError", count=1)

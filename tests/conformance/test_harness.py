@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import descendants, wait_until_gone
+from tests.support.pythons import cpython_only
 
 from . import cli, exclusions, parent, report, targets
 from .modules import MODULES
+
+pytestmark = cpython_only("its suite comes with CPython")
 
 LOOPS = f"{__package__}.odd_loops"
 

@@ -2,7 +2,10 @@
 
 import gc
 import os
+import select
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +37,32 @@ receives_nothing_at_once = cpython_only(
     "recv(0) is answered by Python itself; PyPy's asks the kernel, and waits"
 )
 
-#: PyPy has none, too.
+#: PyPy has none of these.
+needs_eventfd = pytest.mark.skipif(not hasattr(os, "eventfd"), reason="no eventfd here; PyPy has none")
+needs_rdhup = pytest.mark.skipif(
+    not hasattr(select, "EPOLLRDHUP"), reason="no name for EPOLLRDHUP here; PyPy has none"
+)
 needs_pidfd = pytest.mark.skipif(
     not hasattr(os, "pidfd_open"),
     reason="no pidfd here: a thread waits for each child, and holds its transport",
 )
+
+#: PyPy sets the locale when it starts, and does not start where the system has not got it.
+needs_no_locale = cpython_only("it starts in a locale that is not installed")
+
+#: What select() says of descriptor 1024.
+OUT_OF_RANGE = f"file{' ' if PYPY else ''}descriptor out of range in select()"
+#: What bind() says of port 65536.
+NO_PORT = f"{'' if PYPY else 'bind(): '}port must be 0-65535."
+
+_USES = {
+    "2_async_def": needs_eventfd,
+    "09_hundred_lines": needs_eventfd,
+    "foreign_await": needs_eventfd,
+    "event_equals": needs_rdhup,
+}
+
+
+def program(path: Path) -> Any:
+    """A program as a parameter of a test, skipped where Python has not got what it uses."""
+    return pytest.param(path, id=path.stem, marks=_USES.get(path.stem, ()))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pythons import OUT_OF_RANGE, PYPY
 from tests.tutorial.programs import ROOT
 
 COURSE = ROOT / "examples" / "course"
@@ -15,6 +16,8 @@ PAGES = [
     ROOT / "docs" / "tutorial" / "12-course-servers.md",
     ROOT / "docs" / "zh" / "tutorial" / "12-course-servers.md",
 ]
+
+ON_THE_PAGES = "filedescriptor out of range in select()"
 
 spec = importlib.util.spec_from_file_location("course_show", COURSE / "show.py")
 assert spec is not None
@@ -54,7 +57,9 @@ def shape(outcome: str) -> str:
 
 @pytest.mark.parametrize(("model", "fault"), FAULTS)
 def test_each_fault_shows_as_both_pages_say_and_is_gone_afterwards(model: str, fault: Any) -> None:
-    seen = show.show(model, fault)
+    if PYPY and fault.__name__ == "never_reads":
+        pytest.skip("of CPython alone: PyPy takes memory for its compiler meanwhile")
+    seen = [outcome.replace(OUT_OF_RANGE, ON_THE_PAGES) for outcome in show.show(model, fault)]
     for page in PAGES:
         expected = printed(page.read_text(encoding="utf-8"), model, fault.__doc__)
         assert [shape(outcome) for outcome in seen] == [shape(outcome) for outcome in expected]

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pythons import program
 from tests.tutorial.programs import HOMEWORK, PATIENCE, TUTORIAL, Server, environment
 
-SOLUTIONS = [pytest.param(path, id=path.stem) for path in sorted(HOMEWORK.glob("[0-9]*.py"))]
+SOLUTIONS = [program(path) for path in sorted(HOMEWORK.glob("[0-9]*.py"))]
 
 
 @contextmanager

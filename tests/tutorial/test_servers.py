@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pythons import NO_PORT, program
 from tests.tutorial.programs import (
     HOMEWORK,
     PATIENCE,
@@ -26,7 +27,7 @@ from tests.tutorial.programs import (
 CHAPTERS = sorted(TUTORIAL.glob("[0-9]*.py"))
 SOLUTIONS = sorted(HOMEWORK.glob("[0-9]*.py"))
 BLOCKING = TUTORIAL / "01_blocking.py"
-ALL = [pytest.param(path, id=path.stem) for path in CHAPTERS + SOLUTIONS]
+ALL = [program(path) for path in CHAPTERS + SOLUTIONS]
 CONCURRENT = [param for param in ALL if param.values[0] != BLOCKING]
 # Which of them know time: they send home who is silent, and survive running out of descriptors.
 TIMED = [param for param in CONCURRENT if not param.values[0].stem.startswith(("02", "03", "04", "05", "06"))]
@@ -230,7 +231,7 @@ def test_a_port_that_cannot_be_is_told_in_one_sentence(path: Path) -> None:
         env=environment(PYTHONWARNINGS=""),
         timeout=PATIENCE,
     )
-    assert (done.returncode, done.stderr) == (1, "sorry: bind(): port must be 0-65535.\n")
+    assert (done.returncode, done.stderr) == (1, f"sorry: {NO_PORT}\n")
 
 
 def test_only_polling_in_a_circle_is_busy_while_nobody_says_anything(server: Server) -> None:

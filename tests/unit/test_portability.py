@@ -1,10 +1,11 @@
 """What Linux has and others have not, taken away before loopkit is loaded: the rest works, or says so."""
 
-import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.support.pythons import needs_eventfd
 
 PROGRAM = """
 import asyncio, os, posix, select, signal, socket, sys, tempfile
@@ -70,10 +71,7 @@ def run(gone, loops=("Loop", "SelectLoop", "PollLoop", "BusyLoop"), more=""):
     assert done.returncode == 0, done.stderr
 
 
-# The pair of sockets that stands in for eventfd would be one that Linux does not have.
-needs_eventfd = pytest.mark.skipif(not hasattr(os, "eventfd"), reason="no eventfd here; PyPy has none")
-
-
+# Where there is no eventfd, the pair of sockets that stands in for it would be one that Linux does not have.
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=needs_eventfd) if n == "AF_UNIX" else n for n in GONE]
 )

@@ -24,7 +24,7 @@ def feed(room_for_more):
                 except BlockingIOError:
                     pass
             try:
-                del outbox[: ours.send(outbox)]
+                del outbox[: ours.send(outbox[:65536])]
             except BlockingIOError:
                 pass
     return len(outbox)

@@ -59,7 +59,7 @@ def serve(listener):
     hot = set()  # 已经被点过名、还没有回答“现在不行”的：没有人会再点它的名
     try:
         while True:
-            for fd, _event in watched.poll(0 if hot else None):
+            for fd, _event in watched.poll(0 if hot else -1):
                 if fd == listener.fileno():
                     client = Client(*listener.accept())
                     clients[client.sock.fileno()] = client

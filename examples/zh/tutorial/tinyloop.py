@@ -90,7 +90,7 @@ class Loop:
         elif self.timers:
             timeout = max(0, self.timers[0][0] - time.monotonic())
         else:
-            timeout = None
+            timeout = -1
         events = self.epoll.poll(timeout)
         # 3. 读写。
         for fd, _event in events:

@@ -67,7 +67,7 @@ class Client:
 
 class Server:
     client = Client
-    timeout = None
+    timeout = -1
 
     def __init__(self, port):
         self.door = socket.create_server(("127.0.0.1", port), backlog=128)
