@@ -41,7 +41,6 @@ import sys
 import threading
 import time
 import warnings
-import weakref
 from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
@@ -57,6 +56,7 @@ from .wakeup import Wakeup
 from .watches import Watches
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from concurrent.futures import ThreadPoolExecutor
 
@@ -93,7 +93,7 @@ class Loop(asyncio.AbstractEventLoop):
     # One line each; a slot is also faster than an entry of __dict__ once there are more than thirty of them
     # (3.14+).
     __slots__ = (
-        "_asyncgens",  # weak set of the asynchronous generators that were started here
+        "_asyncgens",  # weak references to the asynchronous generators that were started here
         "_asyncgens_shutdown_called",
         "_closed",
         "_current_handle",  # in the observed turn: what is being called
@@ -144,7 +144,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._executor_shutdown_called = False
         self._exception_handler: errors.ExceptionHandler | None = None
         self._task_factory: tasks.TaskFactory | None = None
-        self._asyncgens: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+        self._asyncgens: set[weakref.ref[AsyncGenerator[Any, Any]]] = set()
         self._asyncgens_shutdown_called = False
         self._current_handle: asyncio.Handle | None = None
         self._origin_depth: int | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
+import weakref
 from asyncio import futures, tasks
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -141,11 +142,13 @@ def asyncgen_firstiter(loop: Loop, agen: AsyncGenerator[Any, Any]) -> None:
             source=loop,
             stacklevel=2,
         )
-    loop._asyncgens.add(agen)
+    # A weak set of two C methods: `weakref.WeakSet` takes a frame to put one in, and another when it dies.
+    started = loop._asyncgens
+    started.add(weakref.ref(agen, started.discard))
 
 
 def asyncgen_finalizer(loop: Loop, agen: AsyncGenerator[Any, Any]) -> None:
-    loop._asyncgens.discard(agen)
+    loop._asyncgens.discard(weakref.ref(agen))
     # The garbage collector may run in any thread.
     if not loop.is_closed():
         loop.call_soon_threadsafe(loop.create_task, agen.aclose())
@@ -158,7 +161,7 @@ async def shutdown_asyncgens(loop: Loop) -> None:
     ResourceWarning.
     """
     loop._asyncgens_shutdown_called = True
-    closing = list(loop._asyncgens)
+    closing = [agen for reference in list(loop._asyncgens) if (agen := reference()) is not None]
     if not closing:
         return
     loop._asyncgens.clear()

@@ -219,6 +219,27 @@ def test_a_message_costs_a_protocol_on_tls_three_frames():
     assert frames == {"on_readable": 1, "data_received": 1, "write": 1}
 
 
+@counts_stdlib
+def test_an_asynchronous_generator_costs_one_frame_of_the_loop():
+    """`asynccontextmanager` makes one each time: websockets for every message that it sends."""
+    frames = []
+
+    async def generate():
+        yield 1
+
+    async def main():
+        sys.setprofile(lambda frame, event, arg: event == "call" and frames.append(frame.f_code.co_name))
+        async for _ in generate():
+            pass
+        sys.setprofile(None)
+
+    with asyncio.Runner(loop_factory=loopkit.EpollLoop) as runner:
+        runner.run(main())
+        assert not runner.get_loop()._asyncgens
+    assert set(frames) == {"generate", "asyncgen_firstiter"}
+    assert frames.count("asyncgen_firstiter") == 1
+
+
 # Upper bounds that hold today, on every version; what stdlib's own streams and tasks need is most of it.
 @counts_stdlib
 @pytest.mark.parametrize(("serve", "bound"), [(streams_echo, 20), (sock_echo, 11)])

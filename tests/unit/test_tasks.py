@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import sys
+import weakref
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_a_generator_that_is_collected_is_closed_on_its_loop(loop):
     async def main():
         generator = endless(log)
         await anext(generator)
-        assert generator in loop._asyncgens
+        assert weakref.ref(generator) in loop._asyncgens
         del generator
         gc.collect()
         await asyncio.sleep(0.001)
