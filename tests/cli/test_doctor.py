@@ -53,9 +53,9 @@ def test_a_wrong_variable_is_a_problem() -> None:
     assert "problem: LOOPKIT_POLLER: no poller is called 'kqueue'; choose one of epoll" in ended.out
 
 
-def examine(sabotage: str, *words: str) -> Ended:
+def examine(sabotage: str, *words: str, more: str = "") -> Ended:
     """Run doctor in a Python in which *sabotage* was done to loopkit's PollLoop."""
-    program = "import sys, asyncio, loopkit\nfrom loopkit.cli import checks, main\nchecks.LIMIT = 0.5\n"
+    program = f"import sys, asyncio, loopkit\nfrom loopkit.cli import checks, main\n{more}\n"
     program += f"class Loop(loopkit.PollLoop):\n    {sabotage}\nloopkit.PollLoop = Loop\n"
     return python("-c", program + "sys.exit(main(['doctor', '--poller', 'poll', *sys.argv[1:]]))", *words)
 
@@ -75,7 +75,7 @@ def test_a_loop_that_does_something_wrong_fails_its_check() -> None:
 
 
 def test_a_loop_that_hangs_fails_its_check_in_time() -> None:
-    ended = examine("call_soon_threadsafe = lambda self, *_, **__: None", "--json")
+    ended = examine("call_soon_threadsafe = lambda self, *_, **__: None", "--json", more="checks.LIMIT = 0.5")
     assert ended.code == 1
     outcome = json.loads(ended.out)["checks"]["poll"]["calls from threads"]
     assert (outcome["status"], outcome["detail"]) == ("failed", "TimeoutError: no end after 0.5 seconds")
