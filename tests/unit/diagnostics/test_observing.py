@@ -31,8 +31,8 @@ def loop():
     loop.close()
 
 
-def recorded(loop, coroutine, turns=1000):
-    """What a coroutine made the loop do."""
+def recorded(loop, coroutine, turns=0):
+    """What a coroutine made the loop do: all of it. The busy poller turns thousands of times in a sleep."""
     capture = Capture(loop, turns)
     end = observe(loop, capture)
     try:
