@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loopkit.cli.options import UsageError
-from loopkit.cli.simulation import Options, found, options, target
+from loopkit.cli.simulation import check_trace, found, options, target
 
 __all__ = ["main"]
 
@@ -23,29 +25,43 @@ that repeats it. Exit code 0: nothing was found; 1: something was.
                      order: and the order of steps of different tasks
   --strategy NAME    mix (the default), stall, sleep, order, pct, all,
                      stall+sleep, pct+stall, exhaustive
-  --html FILE        also write the report as a page
+  --save FILE        also keep the failure, in a .json file that loopkit replay
+                     and pytest --loopkit-replay take for a token
+  --trace FILE       also write each turn of the failing run: .html is a page to
+                     play it; .json and .txt as of loopkit trace
 
-A test that needs fixtures is explored by pytest: @pytest.mark.loopkit, or
-pytest --loopkit-seeds=N.
+What @pytest.mark.loopkit says of a test is true here, too, unless an option
+says otherwise. A test that needs fixtures is explored by pytest.
 """
+
+OPTIONS = ("seeds", "seed", "level", "strategy", "save", "trace")
 
 
 def main(argv: list[str]) -> int:
     """Explore, and print the report; 1 if something was found, else 0."""
-    chosen = options(argv, "explore", Options(html=None))
+    chosen = options(argv, "explore", OPTIONS)
     if chosen is None:
         print(_USAGE, end="")
         return 0
+    if len(chosen.words) != 1:
+        raise UsageError("explore needs a test, and one only: loopkit explore FILE::test")
+    check_trace(chosen.trace)
     from loopkit.testing import Found, explore
 
-    function = target(chosen.target, "explore")
+    test = chosen.words[0]
+    function, marked = target(test, "explore")
+    given: dict[str, Any] = {
+        "seeds": chosen.seeds,
+        "first": chosen.seed,
+        "level": chosen.level,
+        "strategy": chosen.strategy,
+    }
+    how = {**marked, **{name: value for name, value in given.items() if value is not None}}
     try:
-        runs = explore(
-            function, seeds=chosen.seeds, first=chosen.seed, level=chosen.level, strategy=chosen.strategy
-        )
+        runs = explore(function, **how)
     except Found as failure:
-        return found(failure, chosen)
-    except ValueError as error:
+        return found(failure.report, test, chosen)
+    except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
-    print(f"{runs} schedules, and none fails at level {chosen.level}")
+    print(f"{runs} schedules, and none fails at level {how.get('level', 'time')}")
     return 0

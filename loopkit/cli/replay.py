@@ -5,49 +5,52 @@ from __future__ import annotations
 from pathlib import Path
 
 from loopkit.cli.options import UsageError
-from loopkit.cli.simulation import Options, found, target
+from loopkit.cli.simulation import check_trace, found, options, target
 
 __all__ = ["main"]
 
 _USAGE = """\
-usage: loopkit replay TOKEN FILE::test [--html FILE]
+usage: loopkit replay [--trace FILE] TOKEN FILE::test
+       loopkit replay [--trace FILE] FAILURE.json [FILE::test]
 
 Runs an async function or test without arguments once more as a token tells
-it, from the report of loopkit explore or of pytest. Exit code 0: it does not
-fail (any more); 1: it does, and the report is printed; 2: the token is none,
-or the program is not the one that it was made with.
+it, from the report of loopkit explore or of pytest, or from the file in which
+one of them has kept the failure. Exit code 0: it does not fail (any more); 1:
+it does, and the report is printed; 2: the token is none, or the program is
+not the one that it was made with.
+
+  --trace FILE   also write each turn of the run: .html is a page to play it;
+                 .json and .txt as of loopkit trace
 """
 
 
 def main(argv: list[str]) -> int:
     """Replay, and print the report; 1 if it fails, else 0."""
-    words, html = list(argv), None
-    if {"-h", "--help"} & set(words):
+    chosen = options(argv, "replay", ("trace",))
+    if chosen is None:
         print(_USAGE, end="")
         return 0
-    if "--html" in words:
-        place = words.index("--html")
-        if place + 1 == len(words):
-            raise UsageError("--html needs a file")
-        html = words[place + 1]
-        del words[place : place + 2]
-    if len(words) != 2 or any(word.startswith("--") for word in words):
-        raise UsageError("replay needs a token and a test: loopkit replay TOKEN FILE::test")
-    token, name = words
+    check_trace(chosen.trace)
     from loopkit.testing import Found
-    from loopkit.testing.choices import parse_token
-    from loopkit.testing.explore import examine
+    from loopkit.testing.choices import saved, token_of
+    from loopkit.testing.explore import WORLD, examine
 
+    token, *tests = chosen.words or [""]
+    if len(tests) > 1 or not (tests or token.endswith(".json")):
+        raise UsageError("replay needs a token and a test: loopkit replay TOKEN FILE::test")
     try:
-        parsed = parse_token(token)
+        parsed = token_of(token)
+        test = tests[0] if tests else saved(token).get("test") or ""
+    except OSError as error:
+        raise UsageError(f"cannot read {token}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
-    function = target(name, "replay")
+    function, marked = target(test, "replay")
     try:
-        examine(function, parsed)
+        examine(function, parsed, **{name: value for name, value in marked.items() if name in WORLD})
     except Found as failure:
-        return found(failure, Options(target=name, html=html))
+        return found(failure.report, test, chosen)
     except RuntimeError as error:
         raise UsageError(str(error)) from None
-    print(f"it does not fail: {Path(name.partition('::')[0]).name} passes with this schedule")
+    print(f"it does not fail: {Path(test.partition('::')[0]).name} passes with this schedule")
     return 0

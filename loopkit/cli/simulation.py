@@ -13,55 +13,63 @@ from loopkit.cli.options import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Options", "found", "options", "target"]
+__all__ = ["Options", "check_trace", "found", "options", "target"]
 
 
 class Options(NamedTuple):
-    target: str = ""
-    seeds: int = 100
-    seed: int = 0
-    level: str = "time"
-    strategy: str = "mix"
-    html: str | None = None
+    """What the command line says; None where it says nothing."""
+
+    words: tuple[str, ...] = ()
+    seeds: int | None = None
+    seed: int | None = None
+    level: str | None = None
+    strategy: str | None = None
+    save: str | None = None
+    trace: str | None = None
 
 
-def options(argv: list[str], verb: str, chosen: Options) -> Options | None:
-    """What *argv* says; None for ``--help``. Raises UsageError."""
-    words = list(argv)
-    while words:
-        word = words.pop(0)
+def options(argv: list[str], verb: str, known: tuple[str, ...]) -> Options | None:
+    """What *argv* says, of the options that are *known*; None for ``--help``. Raises UsageError."""
+    rest = list(argv)
+    words: list[str] = []
+    found: dict[str, Any] = {}
+    while rest:
+        word = rest.pop(0)
         name, equals, value = word.partition("=")
         if word in ("-h", "--help"):
             return None
         if not word.startswith("-"):
-            if chosen.target:
-                raise UsageError(f"{verb} takes one test, not {chosen.target!r} and {word!r}")
-            chosen = chosen._replace(target=word)
+            words.append(word)
             continue
         key = name.removeprefix("--")
-        if key not in Options._fields or key == "target":
+        if key not in known:
             raise UsageError(f"{verb} does not understand {word!r}; see loopkit {verb} --help")
         if not equals:
-            if not words:
+            if not rest:
                 raise UsageError(f"{name} needs a value")
-            value = words.pop(0)
-        if key in ("seeds", "seed"):
-            if not value.isdecimal() or (key == "seeds" and not int(value)):
-                raise UsageError(f"{name} needs a number, not {value!r}")
-            chosen = _set(chosen, key, int(value))
-        else:
-            chosen = _set(chosen, key, value)
-    if not chosen.target:
-        raise UsageError(f"{verb} needs a test: loopkit {verb} FILE::test")
-    return chosen
+            value = rest.pop(0)
+        if key in ("seeds", "seed") and (not value.isdecimal() or (key == "seeds" and not int(value))):
+            raise UsageError(f"{name} needs a number, not {value!r}")
+        found[key] = int(value) if key in ("seeds", "seed") else value
+    return Options(tuple(words), **found)
 
 
-def _set(chosen: Options, key: str, value: Any) -> Options:
-    return chosen._replace(**{key: value})
+def check_trace(name: str | None) -> None:
+    """Raise UsageError if a trace cannot be written as *name*: before anything has run."""
+    from loopkit.diagnostics.files import check_name
+
+    try:
+        if name is not None:
+            check_name(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
-def target(name: str, verb: str) -> Callable[[], Any]:
-    """The async function that ``FILE::name`` or ``FILE::Class::name`` means. Raises UsageError."""
+def target(name: str, verb: str) -> tuple[Callable[[], Any], dict[str, Any]]:
+    """The async function that ``FILE::name`` or ``FILE::Class::name`` means, and what its marker says.
+
+    Raises UsageError.
+    """
     file, *names = name.split("::")
     if not names:
         raise UsageError(f"{verb} needs the name of a test, too: {file}::test_something")
@@ -92,16 +100,18 @@ def target(name: str, verb: str) -> Callable[[], Any]:
     ]
     if needed:
         raise UsageError(f"{name} needs {', '.join(needed)}: let pytest explore it (@pytest.mark.loopkit)")
-    return thing  # type: ignore[no-any-return]
+    marks = [mark for mark in getattr(thing, "pytestmark", []) if mark.name == "loopkit"]
+    return thing, dict(marks[-1].kwargs) if marks else {}
 
 
-def found(failure: Any, chosen: Options) -> int:
-    """Print the report of *failure*; write its page, if one was asked for."""
-    failure.report.test = chosen.target
-    print(failure.report)
-    if chosen.html:
-        try:
-            Path(chosen.html).write_text(failure.report.html())
-        except OSError as error:
-            raise UsageError(f"cannot write {chosen.html}: {error.strerror}") from None
+def found(report: Any, test: str, chosen: Options) -> int:
+    """Print the *report* of a failure of *test*; write what shall be written."""
+    report.test = test
+    print(report)
+    for path, write in ((chosen.save, report.save), (chosen.trace, report.record)):
+        if path is not None:
+            try:
+                write(path)
+            except OSError as error:
+                raise UsageError(f"cannot write {path}: {error.strerror}") from None
     return 1

@@ -17,21 +17,24 @@ from .recording import Call, Note, Poll, Recording, Track, Turn, about
 from .stacks import cut, own_place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..loop import Loop
     from . import observing
     from .stalls import Stall
-
-clock = time.monotonic
 
 
 class Capture:
     """The last turns of one loop."""
 
-    def __init__(self, loop: Loop, turns: int, name: str = "loop") -> None:
+    def __init__(
+        self, loop: Loop, turns: int, name: str = "loop", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         # Weakly: a loop that nobody closed shall be collected, and complain.
         self._loop = weakref.ref(loop)
         self.poller = str(loop.poller_name)
         self.name = name
+        self.clock = clock
         self.turns: deque[tuple[float, int, int, int, list[Any]]] = deque(maxlen=turns or None)
         self.seen = 0
         self.steps: list[Any] = []  # of the turn in progress
@@ -49,15 +52,15 @@ class Capture:
         self.open.clear()
         self.seen += 1
         watched = len(loop._watches.entries)
-        self.turns.append((clock(), len(loop._ready), len(loop._timers.heap), watched, self.steps))
+        self.turns.append((self.clock(), len(loop._ready), len(loop._timers.heap), watched, self.steps))
 
     def poll_begins(self, timeout: float | None) -> None:
-        self.asked = clock(), timeout
+        self.asked = self.clock(), timeout
 
     def poll_ends(self, events: list[tuple[int, int]]) -> None:
         start, timeout = self.asked
         found = tuple((fd, mask, self._owner(fd)) for fd, mask in events)
-        self.steps.append(("p", start, clock() - start, timeout, found))
+        self.steps.append(("p", start, self.clock() - start, timeout, found))
 
     def _owner(self, fd: int) -> str:
         words = self.owners.get(fd)
@@ -70,27 +73,27 @@ class Capture:
 
     def callback_begins(self, call: observing.Call) -> None:
         self.open.append(len(self.steps))
-        self.steps.append(("c", clock(), None, call))
+        self.steps.append(("c", self.clock(), None, call))
 
     def callback_ends(self, call: observing.Call) -> None:
         if self.open:
             place = self.open.pop()
             _, start, _, _ = self.steps[place]
-            self.steps[place] = ("c", start, clock() - start, call)
+            self.steps[place] = ("c", start, self.clock() - start, call)
 
     def written(self, fd: int, held: int, sent: int, queued: int) -> None:
-        self.steps.append(("w", clock(), (fd, held, sent, queued)))
+        self.steps.append(("w", self.clock(), (fd, held, sent, queued)))
 
     def opened(self, fd: int, owner: Any) -> None:
         self.owners.pop(fd, None)
-        self.steps.append(("o", clock(), (fd, self._owner(fd))))
+        self.steps.append(("o", self.clock(), (fd, self._owner(fd))))
 
     def closed(self, fd: int) -> None:
         self.owners.pop(fd, None)
-        self.steps.append(("x", clock(), (fd,)))
+        self.steps.append(("x", self.clock(), (fd,)))
 
     def collected(self, seconds: float, generation: int) -> None:
-        self.steps.append(("g", clock() - seconds, (generation,), seconds))
+        self.steps.append(("g", self.clock() - seconds, (generation,), seconds))
 
     def reported(self, context: dict[str, Any]) -> None:
         exception = context.get("exception")
@@ -101,20 +104,20 @@ class Capture:
 
     def mark(self, kind: str, text: str) -> None:
         """Note something that happens now: ``"e"``, an error, or ``"m"``, anything else."""
-        self.steps.append((kind, clock(), (cut(text),)))
+        self.steps.append((kind, self.clock(), (cut(text),)))
 
     def stuck(self, stall: Stall) -> None:
         """A watch has looked: where the callback is that has taken so long. In the watch's thread."""
         place = own_place(list(stall.frames))
         if place is not None:
-            self.steps.append(("s", clock(), (place.function, place.file, place.line)))
+            self.steps.append(("s", self.clock(), (place.function, place.file, place.line)))
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def track(self, zero: float) -> Track:
         """What is in the ring, with times from *zero* on. A callback in progress lasts until now."""
         found = Track(self.name, self.seen - len(self.turns))
-        now = clock()
+        now = self.clock()
         for start, ready, timers, watched, steps in tuple(self.turns):
             turn = Turn(start - zero, ready, timers, watched, [])
             for step in tuple(steps):
@@ -125,7 +128,7 @@ class Capture:
 
     def begins(self) -> float:
         """When the oldest turn in the ring began; now, if there is none."""
-        return self.turns[0][0] if self.turns else clock()
+        return self.turns[0][0] if self.turns else self.clock()
 
 
 def _start(step: Poll | Call | Note) -> float:

@@ -72,7 +72,7 @@ class Origin(NamedTuple):
     by: int
     #: The line, in the program's own files if there is one on the stack.
     place: Place
-    #: When, in seconds of `time.monotonic`.
+    #: When, in seconds of `time.monotonic`, or of the simulation.
     at: float
     #: The name of the thread, if it was not the loop's.
     thread: str | None = None
@@ -135,6 +135,8 @@ class Audience:
         self.current = 0
         self.origins: dict[int, Origin] = {}
         self.hooks: Hooks | None = None
+        #: What times are told by; a simulated loop has its own.
+        self.clock: Callable[[], float] = time.monotonic
 
     def admit(self, observer: Any) -> None:
         self._seat((*self.observers, observer))
@@ -186,7 +188,7 @@ class Audience:
         nearest = frame
         while frame is not None and is_library(frame.f_code.co_filename):
             frame = None if frame.f_code.co_name in ("_turns", "call") else frame.f_back
-        self.origins[id(handle)] = Origin(by, place_of_frame(frame or nearest), time.monotonic(), thread)
+        self.origins[id(handle)] = Origin(by, place_of_frame(frame or nearest), self.clock(), thread)
         if len(self.origins) > MANY:
             self._forget_cancelled()
 

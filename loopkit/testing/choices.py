@@ -22,9 +22,13 @@ its timeouts are milliseconds or minutes. But a callback that lasts an hour is n
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: What each level varies; a level has all that is before it.
 LEVELS: dict[str, tuple[str, ...]] = {
@@ -160,6 +164,8 @@ class Choices:
         #: What deviates, in the order in which it was asked; and what it meant, in words.
         self.made: list[Deviation] = []
         self.said: list[str] = []
+        #: Who hears each of these words when it is said, if anybody.
+        self.told: Callable[[str], None] | None = None
         #: (kind, index, limit) of every question, if somebody wants to know (`exhaustive`).
         self.asked: list[tuple[str, int, int]] | None = None
 
@@ -193,6 +199,8 @@ class Choices:
     def say(self, text: str) -> None:
         """What the last answer that was not 0 meant."""
         self.said[-1] = text
+        if self.told is not None:
+            self.told(text)
 
     def some_of(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """What a poll that has found *events*, several of them, reports."""
@@ -264,6 +272,26 @@ class Token(NamedTuple):
     def __str__(self) -> str:
         parts = [f"{kind}{index}.{value}" for kind, index, value in self.deviations]
         return "-".join(["lk1", f"3{self.version}", self.level, f"s{self.seed}", *parts])
+
+
+def token_of(text: str) -> Token:
+    """The token that *text* is, or that is in the file *text* names, as `Report.save` writes it.
+
+    Raises ValueError, with what is wrong, if there is none; OSError if the file cannot be read.
+    """
+    return parse_token(saved(text)["token"] if text.endswith(".json") else text)
+
+
+def saved(path: str) -> dict[str, Any]:
+    """What `Report.save` has written. Raises ValueError if *path* holds something else."""
+    with open(path, encoding="utf-8") as file:
+        try:
+            found = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is no JSON: {error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("token"), str):
+        raise ValueError(f"{path} is no failure that loopkit.testing has saved: it has no token")
+    return found
 
 
 def parse_token(text: str) -> Token:

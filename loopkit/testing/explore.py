@@ -18,16 +18,18 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import outside, running
-from .choices import LEVELS, Choices, Deviation, Token, drawn, kinds_of, level_of, parse_token
+from . import outside
+from .choices import LEVELS, Choices, Deviation, Token, drawn, kinds_of, level_of, token_of
 from .errors import Found
-from .report import Report
+from .report import Report, innermost
+from .running import Program, perform
 from .trace import Trace
 from .waits import INSIDE
-from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ..diagnostics.recording import Recording
 
 __all__ = ["explore", "replay"]
 
@@ -36,6 +38,9 @@ SHRINK_RUNS, SHRINK_SECONDS = 300, 5.0
 
 #: How many seeds are tried for the same failure at each lower level.
 LOWER_SEEDS = 60
+
+#: The options of `run` that say what the world is like.
+WORLD = Program._fields[1:]
 
 #: After how many runs what they left is collected. PyPy cannot be asked for the young ones: it goes through
 #: everything, which takes as long as ten runs.
@@ -52,14 +57,14 @@ class Outcome(NamedTuple):
     trace: Trace | None
 
 
-def attempt(main: Callable[[], Any], choices: Choices, seed: int = 0, trace: Trace | None = None) -> Outcome:
-    """One run of *main*. KeyboardInterrupt and SystemExit come out of it."""
-    world = World(choices, 0.0, seed)
+def attempt(program: Program, choices: Choices, seed: int = 0, trace: Trace | None = None) -> Outcome:
+    """One run of *program*. KeyboardInterrupt and SystemExit come out of it."""
+    world = program.world(choices, seed)
     world.trace = trace
     error: BaseException | None = None
     was_silent, logger.disabled = logger.disabled, trace is None
     try:
-        running.perform(main, world, seed)
+        perform(program, world, seed)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
@@ -73,8 +78,8 @@ def signature_of(error: BaseException | None) -> tuple[str, str]:
     """What makes two failures the same: the exception's type, and the program's line that it came from."""
     if error is None:
         return "", ""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = innermost(error)
+    assert error is not None
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith(INSIDE):
@@ -93,6 +98,7 @@ def explore(
     strategy: str = "mix",
     deviations: int = 2,
     shrink: bool = True,
+    **options: Any,
 ) -> int:
     """Run *main*, a coroutine function without arguments, for each of *seeds* seeds; how many runs that were.
 
@@ -100,22 +106,24 @@ def explore(
     has what is before it. The *strategy* "mix" takes several by turns: "stall", "sleep", "order", "pct",
     "all", "stall+sleep", "pct+stall". "exhaustive" goes through every run of at most *deviations* deviations,
     as long as *seeds* runs suffice. With *shrink* what is found is made small, and looked for at lower
-    levels.
+    levels. The *options* are those of `run` that say what the world is like: *start*, *faults*, *threads*,
+    *patch_time*, *entropy*.
 
     Raises `Found` for the first failing run: its text tells what happened and how to repeat it, its cause is
     the failure itself. Raises ValueError for an unknown level or strategy.
     """
     kinds_of(level)
+    program = Program(main, **options)
     with _quiet():
-        plain = attempt(main, Choices({}))
+        plain = attempt(program, Choices({}))
         if plain.error is not None:
-            _found(main, plain, 0, "fifo", 0, False)
+            _found(program, plain, 0, "fifo", 0, False)
         if strategy == "exhaustive":
-            return _go_through(main, level, deviations, seeds, shrink)
+            return _go_through(program, level, deviations, seeds, shrink)
         for count, seed in enumerate(range(first, first + seeds), 1):
-            outcome = attempt(main, drawn(seed, level, strategy, plain.steps), seed)
+            outcome = attempt(program, drawn(seed, level, strategy, plain.steps), seed)
             if outcome.error is not None:
-                _found(main, outcome, seed, level, count, shrink)
+                _found(program, outcome, seed, level, count, shrink)
             if count % COLLECT_EVERY == 0:
                 gc.collect(0)
         return seeds + 1
@@ -144,28 +152,40 @@ def _quiet() -> Iterator[None]:
             gc.enable()
 
 
-def replay(main: Callable[[], Any], token: str) -> None:
+def replay(main: Callable[[], Any], token: str, **options: Any) -> None:
     """Run *main* as *token*, from the report of a failure, tells it. Raises what it raises.
 
-    Raises ValueError if *token* is none; RuntimeError if the run went another way than when it was made: the
-    program has changed since, or Python has.
+    *token* may be the name of a .json file, too, that a report was saved in. The *options* are those that
+    `explore` had. Raises ValueError if *token* is none, OSError if there is no such file; RuntimeError if the
+    run went another way than when it was made: the program has changed since, or Python has.
     """
-    parsed = parse_token(token)
+    parsed = token_of(token)
     choices = Choices.replayed(parsed.deviations)
-    outcome = attempt(main, choices, parsed.seed)
+    outcome = attempt(Program(main, **options), choices, parsed.seed)
     if outcome.error is not None:
         raise outcome.error
     _check_followed(parsed, choices)
 
 
-def examine(main: Callable[[], Any], token: Token) -> None:
+def examine(main: Callable[[], Any], token: Token, **options: Any) -> None:
     """Run *main* as *token* tells it. Raises `Found`, with the report, if that fails; else as `replay`."""
     choices = Choices.replayed(token.deviations)
+    program = Program(main, **options)
     with _quiet():
-        outcome = attempt(main, choices, token.seed)
+        outcome = attempt(program, choices, token.seed)
         if outcome.error is not None:
-            _found(main, outcome, token.seed, token.level, 1, False)
+            _found(program, outcome, token.seed, token.level, 1, False)
     _check_followed(token, choices)
+
+
+def filmed(program: Program, token: Token, title: str) -> Recording:
+    """The run of *token*, for the player of `loopkit trace`."""
+    from .film import Film
+
+    film = Film()
+    with _quiet():
+        outcome = attempt(program, Choices.replayed(token.deviations), token.seed, film)
+    return film.recording(outcome.error, title=title)
 
 
 def _check_followed(parsed: Token, choices: Choices) -> None:
@@ -186,29 +206,29 @@ def _check_followed(parsed: Token, choices: Choices) -> None:
 # -- found ---------------------------------------------------------------------------------------------------
 
 
-def _found(main: Any, outcome: Outcome, seed: int, level: str, count: int, shrink: bool) -> None:
+def _found(program: Program, outcome: Outcome, seed: int, level: str, count: int, shrink: bool) -> None:
     made = tuple(outcome.choices.made)
     if shrink and made:
-        made = smaller(main, made, seed, outcome.signature, Budget())
-        made, seed = lower(main, made, seed, outcome.signature, Budget())
+        made = smaller(program, made, seed, outcome.signature, Budget())
+        made, seed = lower(program, made, seed, outcome.signature, Budget())
     trace = Trace()
     choices = Choices.replayed(made)
-    final = attempt(main, choices, seed, trace)
+    final = attempt(program, choices, seed, trace)
     note = ""
     if final.error is None:  # it depends on something that no schedule decides
-        note = _unsteady(main, made, seed, trace)
+        note = _unsteady(program, made, seed, trace)
         final, choices, made = outcome, outcome.choices, tuple(outcome.choices.made)
     label = level_of(choices.made)
     token = Token(sys.version_info[1], label, seed, tuple(choices.made))
-    report = Report(final.error, label, token, choices, trace, count, final.steps)
+    report = Report(program, final.error, label, token, choices, trace, count, final.steps)
     report.note = note
     raise Found(report) from final.error
 
 
-def _unsteady(main: Any, made: Made, seed: int, trace: Trace) -> str:
+def _unsteady(program: Program, made: Made, seed: int, trace: Trace) -> str:
     """A schedule has failed, and not again, in the run of *trace*: what to tell of it."""
     again = Trace()
-    attempt(main, Choices.replayed(made), seed, again)
+    attempt(program, Choices.replayed(made), seed, again)
     pairs = zip_longest(trace.events, again.events)
     place = next((one or other for one, other in pairs if one != other), None)
     where = "" if place is None else f" Two more runs differ first at: {place.text} {place.place}".rstrip()
@@ -232,13 +252,13 @@ class Budget:
 Made = tuple[Deviation, ...]
 
 
-def smaller(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Budget) -> Made:
+def smaller(program: Program, made: Made, seed: int, wanted: tuple[str, str], budget: Budget) -> Made:
     """Fewer deviations, and smaller ones, that fail in the same way."""
 
     def fails(candidate: Made) -> Made | None:
         if not budget.spend():
             return None
-        outcome = attempt(main, Choices.replayed(candidate), seed)
+        outcome = attempt(program, Choices.replayed(candidate), seed)
         if outcome.signature != wanted:
             return None
         done = tuple(outcome.choices.made)
@@ -269,7 +289,9 @@ def smaller(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: B
     return made
 
 
-def lower(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Budget) -> tuple[Made, int]:
+def lower(
+    program: Program, made: Made, seed: int, wanted: tuple[str, str], budget: Budget
+) -> tuple[Made, int]:
     """The same failure at the lowest level at which it is found."""
     label = level_of(made)
     for level in LEVELS:
@@ -278,17 +300,17 @@ def lower(main: Any, made: Made, seed: int, wanted: tuple[str, str], budget: Bud
         for other in range(LOWER_SEEDS):
             if not budget.spend():
                 return made, seed
-            outcome = attempt(main, drawn(other, level, "mix"), other)
+            outcome = attempt(program, drawn(other, level, "mix"), other)
             if outcome.signature == wanted:
                 found = tuple(outcome.choices.made)
-                return smaller(main, found, other, wanted, Budget()), other
+                return smaller(program, found, other, wanted, Budget()), other
     return made, seed
 
 
 # -- all of them ---------------------------------------------------------------------------------------------
 
 
-def _go_through(main: Any, level: str, deviations: int, limit: int, shrink: bool) -> int:
+def _go_through(program: Program, level: str, deviations: int, limit: int, shrink: bool) -> int:
     """Every run with at most so many deviations: first none, then one, then two."""
     waiting: list[Made] = [()]
     runs = 0
@@ -301,9 +323,9 @@ def _go_through(main: Any, level: str, deviations: int, limit: int, shrink: bool
             choices = Choices.replayed(made)
             choices.kinds = kinds_of(level)
             choices.asked = []
-            outcome = attempt(main, choices)
+            outcome = attempt(program, choices)
             if outcome.error is not None:
-                _found(main, outcome, 0, level, runs, shrink)
+                _found(program, outcome, 0, level, runs, shrink)
             if len(made) < deviations:
                 following += _extensions(made, choices.asked)
         waiting = following

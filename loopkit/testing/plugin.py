@@ -7,7 +7,8 @@ It works with pytest-asyncio in both modes, with anyio's plugin, and with neithe
 - ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: fixtures are made once, the test's function
   is called for each seed. ``--loopkit-seeds=N`` gives the marked tests so many seeds, ``--loopkit-seed=S``
   the first of them, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that one schedule. A token that
-  has failed is kept in pytest's cache, and tried first the next time.
+  has failed is kept in pytest's cache, and tried first the next time; ``--loopkit-save=DIR`` keeps it in a
+  file, for another machine.
 - ``--loopkit-hash-seed=N`` starts pytest again with PYTHONHASHSEED=N, for programs that go through sets of
   strings.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from typing import Any
 
@@ -31,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--loopkit-seeds", type=int, metavar="N", help="so many schedules for each marked test")
     group.addoption("--loopkit-seed", type=int, metavar="S", help="the first seed (0)")
     group.addoption("--loopkit-level", metavar="LEVEL", help="what differs: time, sleep or order")
-    group.addoption("--loopkit-replay", metavar="TOKEN", help="run this schedule only")
+    group.addoption(
+        "--loopkit-replay", metavar="TOKEN", help="run this schedule only, or that of a .json file"
+    )
+    group.addoption("--loopkit-save", metavar="DIR", help="keep each failure there, in a .json file")
     group.addoption("--loopkit-hash-seed", metavar="N", help="start again with PYTHONHASHSEED=N")
 
 
@@ -122,9 +127,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 
 def _check(item: pytest.Function, mark: Any, function: Any) -> None:
     """Fail the test if its marker asks for what there is not."""
-    from .explore import explore
+    from .explore import WORLD, explore
 
-    known = [name for name in inspect.signature(explore).parameters if name != "main"]
+    known = [name for name in inspect.signature(explore).parameters if name not in ("main", "options")]
+    known += WORLD
     unknown = [*map(repr, mark.args), *(name for name in mark.kwargs if name not in known)]
     if unknown:
         wrong = f"@pytest.mark.loopkit takes {', '.join(f'{name}=' for name in known)}, not {unknown[0]}"
@@ -156,7 +162,7 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
     from . import running
 
     if mark is None:
-        running.perform(main, item.stash[_WORLD], 0)
+        running.perform(running.Program(main), item.stash[_WORLD], 0)
         return
     from .errors import Found
 
@@ -169,6 +175,7 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
     if report is not None:
         report.test, report.is_pytest = _as_typed(item), True
         report.note = report.note or _foreign(item)
+        _save(item, report)
         pytest.fail(str(report), pytrace=False)  # it has the program's frames, and ours say nothing
 
 
@@ -179,20 +186,21 @@ def _as_typed(item: pytest.Function) -> str:
 
 
 def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
-    from .choices import parse_token
-    from .explore import examine, explore
+    from .choices import parse_token, token_of
+    from .explore import WORLD, examine, explore
 
     chosen = item.config.getoption
+    world = {name: value for name, value in options.items() if name in WORLD}
     if token := chosen("--loopkit-replay"):
         try:
-            parsed = parse_token(token)
-        except ValueError as error:
+            parsed = token_of(token)
+        except (OSError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
-        examine(main, parsed)
+        examine(main, parsed, **world)
         return
     if token := _kept(item).get(item.nodeid):
         try:
-            examine(main, parse_token(token))
+            examine(main, parse_token(token), **world)
         except (RuntimeError, ValueError):
             pass  # it was made for another program, or another Python
     for name, option in (
@@ -210,6 +218,20 @@ def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
 
 
 # -- tokens that have failed ---------------------------------------------------------------------------------
+
+
+def _save(item: pytest.Function, report: Any) -> None:
+    """Keep *report* in the directory that was asked for: another machine can replay it."""
+    folder = item.config.getoption("--loopkit-save")
+    if folder is None:
+        return
+    name = re.sub(r"[^\w.-]+", "_", item.nodeid)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        report.save(os.path.join(folder, f"{name}.json"))
+    except OSError as error:
+        report.note = f"loopkit cannot keep the failure in {folder}: {error.strerror}. {report.note}".rstrip()
+
 
 _CACHE = "loopkit/failed"
 

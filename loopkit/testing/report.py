@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from .waits import INSIDE
 
 if TYPE_CHECKING:
     from .choices import Choices, Token
+    from .running import Program
     from .trace import Event, Trace
 
 #: How many events of the run are shown: the last ones, which led to the failure.
@@ -23,6 +25,7 @@ class Report:
 
     def __init__(
         self,
+        program: Program,
         error: BaseException | None,
         level: str,
         token: Token,
@@ -31,6 +34,7 @@ class Report:
         runs: int,
         steps: int,
     ) -> None:
+        self._program, self._token = program, token
         self.error = error
         self.level = level
         self.token = str(token)
@@ -83,11 +87,8 @@ class Report:
         return f'loopkit.testing.replay(main, "{self.token}")'
 
     def _failure(self) -> list[str]:
-        error = self.error
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        text = "".join(traceback.format_exception_only(error)).strip()
-        lines = [f"{'the first run' if not self.runs else f'run {self.runs}'} failed: {text}"]
+        error = innermost(self.error)
+        lines = [f"{'the first run' if not self.runs else f'run {self.runs}'} failed: {error_of(error)}"]
         for frame in traceback.extract_tb(error.__traceback__ if error is not None else None):
             if not frame.filename.startswith(INSIDE):
                 name = os.path.relpath(frame.filename)
@@ -124,11 +125,44 @@ class Report:
         lines = sequence(self.trace.events)
         return ["", "between the hosts:", *lines] if lines else []
 
-    def html(self) -> str:
-        """The same as a page of its own, with the sequence of packets between the hosts drawn."""
-        from .diagram import page
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keep the failure in a .json file, whose name `replay` and ``--loopkit-replay`` take for a token."""
+        facts = {
+            "token": self.token,
+            "test": self.test,
+            "level": self.level,
+            "claim": self.claim,
+            "error": error_of(self.error),
+            "schedule": self.schedule,
+            "report": str(self),
+        }
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(facts, file, ensure_ascii=False, indent=2)
+            file.write("\n")
 
-        return page(self)
+    def record(self, path: str | os.PathLike[str]) -> None:
+        """Run it once more, and write each turn of it as `loopkit trace` does: .html is a page to play it.
+
+        Raises ValueError for another name than .html, .json or .txt, OSError if it cannot be written.
+        """
+        from ..diagnostics import files
+        from .explore import filmed
+
+        place = files.check_name(os.fspath(path))
+        title = f"{self.test or 'a failing schedule'} {self.token}"
+        files.write(filmed(self._program, self._token, title), place)
+
+
+def innermost(error: BaseException | None) -> BaseException | None:
+    """*error*, or what the first of a group is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def error_of(error: BaseException | None) -> str:
+    """The last lines of a traceback."""
+    return "".join(traceback.format_exception_only(innermost(error))).strip()
 
 
 def merged(events: list[Event]) -> list[Event]:

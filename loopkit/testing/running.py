@@ -6,16 +6,19 @@ import asyncio
 import gc
 import inspect
 import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import outside
 from .choices import drawn
 from .errors import Deadlock, InvariantError, Livelock
+from .hosts import Host
 from .loop import SimLoop
 from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    from .choices import Choices
 
 __all__ = ["always", "choice", "eventually", "run", "settle"]
 
@@ -29,6 +32,7 @@ def run(
     level: str = "time",
     strategy: str = "mix",
     start: float = 0.0,
+    faults: Callable[[World], Awaitable[object]] | None = None,
     threads: str = "simulated",
     patch_time: bool = False,
     entropy: bool = False,
@@ -41,25 +45,52 @@ def run(
     tasks); *strategy* how the seed is used, see `explore`; *start* is the first moment of the loop's clock,
     in seconds.
 
+    *faults* is a coroutine function that gets the world, and lets fail in it what shall fail, as
+    `World.partition` and `World.crash` do. It runs beside *main*, on none of the hosts, and ends with it; if
+    it raises, so does the run.
+
     With *threads* "real" the program may start threads, and executors have theirs: time stands still while
     they run, and what they do when is decided by no seed. Otherwise functions for executors are called in the
     loop's thread. With *patch_time* the clocks of the `time` module are the simulation's, with *entropy*
     `os.urandom`, `uuid4` and `secrets` are drawn from the seed.
 
     Raises what *main* raises; `Deadlock` if it waits for what cannot come, `Livelock` if it never waits.
+    ValueError for an unknown word.
     """
     choices = None if seed is None else drawn(seed, level, strategy)
-    result: T = perform(
-        main,
-        World(choices, start, seed or 0, threads=threads, patch_time=patch_time, entropy=entropy),
-        seed or 0,
-    )
+    program = Program(main, faults, start, threads, patch_time, entropy)
+    result: T = perform(program, program.world(choices, seed or 0), seed or 0)
     return result
 
 
-def perform(main: Any, world: World, seed: int) -> Any:
-    """Run *main* in *world*, with the global `random` seeded for it; leave nothing behind."""
+class Program(NamedTuple):
+    """What is run, and in what kind of world; `run` says what each is."""
+
+    main: Any
+    faults: Callable[[World], Awaitable[object]] | None = None
+    start: float = 0.0
+    threads: str = "simulated"
+    patch_time: bool = False
+    entropy: bool = False
+
+    def world(self, choices: Choices | None, seed: int) -> World:
+        """A new world for it."""
+        return World(
+            choices,
+            self.start,
+            seed,
+            threads=self.threads,
+            patch_time=self.patch_time,
+            entropy=self.entropy,
+        )
+
+
+def perform(program: Program, world: World, seed: int) -> Any:
+    """Run *program* in *world*, with the global `random` seeded for it; leave nothing behind."""
     loop: Any = SimLoop(world)
+    main = program.main
+    if world.trace is not None:
+        world.trace.begins(world)
     state = random.getstate()
     random.seed(f"{seed}:program")
     collects = gc.isenabled()
@@ -67,7 +98,10 @@ def perform(main: Any, world: World, seed: int) -> Any:
     gc.disable()
     tidies = world.explores
     try:
-        result: Any = loop.run_until_complete(loop.create_task(_called(main), name=_title(main)))
+        task = loop.create_task(_called(main), name=_title(main))
+        if program.faults is not None:
+            _script(world, program.faults)
+        result: Any = loop.run_until_complete(task)
         return result
     except BaseException:
         tidies = True
@@ -83,6 +117,20 @@ def perform(main: Any, world: World, seed: int) -> Any:
             if world.threads is not None:
                 world.threads.end()
             world.bury()
+
+
+def _script(world: World, faults: Any) -> None:
+    """Run ``faults(world)`` beside the program, where neither crash nor stall reaches it."""
+    nowhere = Host(world, _title(faults), ())
+    task = nowhere.run(faults, world)
+
+    def check() -> None:
+        if task.done():
+            world.checks.remove(check)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    world.watch(check)
 
 
 def _title(main: Any) -> str:

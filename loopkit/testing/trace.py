@@ -29,6 +29,12 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    def begins(self, world: World) -> None:
+        """A run in *world* is about to begin."""
+
+    def ends(self) -> None:
+        """The program has ended; what follows is clearing up."""
+
     def step(self, world: World, handle: Any, callback: Any) -> None:
         """A callback has returned."""
         if callback is None:

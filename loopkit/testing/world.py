@@ -295,7 +295,9 @@ class World(Scenery):
     def end(self) -> None:
         """The run is over: nothing comes from outside any more."""
         self.events.clear()
-        self.trace = None
+        if self.trace is not None:
+            self.trace.ends()
+            self.trace = None
         self.loop._ready.extend(handle for handle, _ in self.held)
         self.held.clear()
         self.checks.clear()

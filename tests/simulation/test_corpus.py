@@ -14,6 +14,7 @@ import pytest
 from loopkit.testing import Found, explore, replay
 from loopkit.testing.choices import Choices, drawn
 from loopkit.testing.explore import attempt
+from loopkit.testing.running import Program
 from loopkit.testing.trace import Trace
 from tests.simulation.bugs import BUGS
 from tests.simulation.correct import ORDERED, PROGRAMS
@@ -70,7 +71,7 @@ def test_the_label_says_what_a_bug_needs(name, level):
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_hides_from_a_test_that_runs_once(name):
-    assert attempt(BUGS[name](False), Choices({})).error is None
+    assert attempt(Program(BUGS[name](False)), Choices({})).error is None
 
 
 @pytest.mark.parametrize("name", BUGS)
@@ -126,7 +127,7 @@ def hashes(seeds):
     for main in programs:
         for seed in range(seeds):
             trace = Trace()
-            attempt(main, drawn(seed, "order", "mix"), seed, trace)
+            attempt(Program(main), drawn(seed, "order", "mix"), seed, trace)
             total.update(trace.digest().encode())
     return total.hexdigest()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import re
 import socket
 
 import pytest
@@ -266,7 +267,7 @@ def test_datagrams_get_lost_and_come_twice():
     assert 105 < run(lambda: main(duplicate=0.2)) < 150
 
 
-def test_a_fault_that_the_program_allows_is_explored_and_named():
+def test_a_fault_that_the_program_allows_is_explored_and_named(tmp_path):
     async def main():
         world, db, app = two_hosts(latency=0.01)
         db.run(serve)
@@ -290,7 +291,11 @@ def test_a_fault_that_the_program_allows_is_explored_and_named():
     assert "between the hosts:" in text
     assert "SYN" in text
     assert "RST" in text
-    assert "<svg" in caught.value.report.html()
+    caught.value.report.record(tmp_path / "turns.txt")
+    turns = (tmp_path / "turns.txt").read_text()
+    assert "mark: the fault 'the database restarts' happened" in turns
+    assert re.search(r"mark: app -> .*SYN", turns)
+    assert "error: ConnectionResetError" in turns
 
 
 def test_a_deadlock_names_the_sockets_that_stay_silent():

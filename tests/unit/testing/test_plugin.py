@@ -144,6 +144,24 @@ def test_a_marked_test_is_explored_replayed_and_its_token_kept(pytester):
     wrong.stdout.fnmatch_lines(["*'nonsense' is no token*"])
 
 
+@pytest.mark.timeout(120)
+def test_a_failure_is_kept_in_a_file_for_another_machine(pytester):
+    plain = ("-p", "no:asyncio", "-p", "no:anyio")
+    result = results(pytester, RACE, *plain, "--loopkit-save=failures")
+    result.assert_outcomes(failed=1)
+    token = next(line for line in result.outlines if "--loopkit-replay=" in line).rpartition("=")[2]
+    (kept,) = (pytester.path / "failures").iterdir()
+    assert kept.suffix == ".json"
+    again = results(pytester, RACE, *plain, f"--loopkit-replay={kept}")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
+    wrong = results(pytester, RACE, *plain, "--loopkit-replay=nowhere.json")
+    wrong.stdout.fnmatch_lines(["*No such file*nowhere.json*"])
+    unwritable = results(pytester, RACE, *plain, "--loopkit-save=/dev/null/failures")
+    unwritable.stdout.fnmatch_lines(["*cannot keep the failure in /dev/null/failures: Not a directory*"])
+    unwritable.assert_outcomes(failed=1)
+
+
 HASHES = """
     import os, pytest
 
