@@ -229,17 +229,16 @@ class Loop(asyncio.AbstractEventLoop):
         """Turn after turn, until one of them is the last."""
         handle: Any  # what typeshed says of handles leaves out their slots
         last: Any
-        timer: Any
         events: Any
         ready, unsent, timers, tables = self._ready, self._unsent, self._timers, self._watches
         entries, due, heap = tables.entries, timers.due, timers.heap
-        unpolled, enough, polls = ROUNDS, 0.0, tables.polls
+        unpolled, enough, polls, own_clock = ROUNDS, 0.0, tables.polls, self._own_clock
         while True:
             # -- poll: for no longer than until the next timer; skipped while a chain of callbacks is short
             skip = False
             if ready and unpolled < ROUNDS and tables.newest != polls and not self._leave:
                 # Without timers the loop's clock is the monotonic one, frozen or not: no frame for it.
-                now = self.time() if heap or self._own_clock else time.monotonic()
+                now = self.time() if heap or own_clock else time.monotonic()
                 if not unpolled:
                     enough = now + ROUNDS_SECONDS
                 skip = now < enough and not (heap and heap[0][0] <= now)
@@ -297,64 +296,65 @@ class Loop(asyncio.AbstractEventLoop):
                 events = tables.poll(0)  # the last turn: what it skipped must not wait for the next run
 
             # -- I/O: for those who waited when the kernel was asked, and do so still
-            for fd, mask in events:
-                entry = entries.get(fd)
-                if entry is None or mask >= POLLNVAL:  # the highest bit
-                    tables.unwanted(fd, mask)
-                    continue
-                if mask != POLLOUT:
-                    watcher = entry.reader
-                    if watcher is None:
+            if events:
+                for fd, mask in events:
+                    entry = entries.get(fd)
+                    if entry is None or mask >= POLLNVAL:  # the highest bit
                         tables.unwanted(fd, mask)
-                    elif entry.read_since != polls:
-                        try:
-                            if watcher._args:
-                                watcher._context.run(watcher._callback, *watcher._args)
-                            else:
-                                watcher._context.run(watcher._callback)
-                        except (SystemExit, KeyboardInterrupt):
-                            raise
-                        except BaseException as exc:
-                            errors.callback_failed(self, watcher, exc)
-                        if unsent:
-                            self._flush()
-                if mask != POLLIN:
-                    watcher = entry.writer
-                    if watcher is None:
-                        tables.unwanted(fd, mask)
-                    elif entry.write_since != polls:
-                        try:
-                            if watcher._args:
-                                watcher._context.run(watcher._callback, *watcher._args)
-                            else:
-                                watcher._context.run(watcher._callback)
-                        except (SystemExit, KeyboardInterrupt):
-                            raise
-                        except BaseException as exc:
-                            errors.callback_failed(self, watcher, exc)
-                        if unsent:
-                            self._flush()
-            events = entry = watcher = None
+                        continue
+                    if mask != POLLOUT:
+                        watcher = entry.reader
+                        if watcher is None:
+                            tables.unwanted(fd, mask)
+                        elif entry.read_since != polls:
+                            try:
+                                if watcher._args:
+                                    watcher._context.run(watcher._callback, *watcher._args)
+                                else:
+                                    watcher._context.run(watcher._callback)
+                            except (SystemExit, KeyboardInterrupt):
+                                raise
+                            except BaseException as exc:
+                                errors.callback_failed(self, watcher, exc)
+                            if unsent:
+                                self._flush()
+                    if mask != POLLIN:
+                        watcher = entry.writer
+                        if watcher is None:
+                            tables.unwanted(fd, mask)
+                        elif entry.write_since != polls:
+                            try:
+                                if watcher._args:
+                                    watcher._context.run(watcher._callback, *watcher._args)
+                                else:
+                                    watcher._context.run(watcher._callback)
+                            except (SystemExit, KeyboardInterrupt):
+                                raise
+                            except BaseException as exc:
+                                errors.callback_failed(self, watcher, exc)
+                            if unsent:
+                                self._flush()
+                events = entry = watcher = None
 
             # -- timers: those that were due when the poll returned, oldest first
             if due:
                 while due:
-                    timer = due.popleft()
-                    args = timer._args
+                    handle = due.popleft()
+                    args = handle._args
                     if args is None:
                         continue  # cancelled by an earlier one of this turn
                     try:
                         if args:
-                            timer._context.run(timer._callback, *args)
+                            handle._context.run(handle._callback, *args)
                         else:
-                            timer._context.run(timer._callback)
+                            handle._context.run(handle._callback)
                     except (SystemExit, KeyboardInterrupt):
                         raise
                     except BaseException as exc:
-                        errors.callback_failed(self, timer, exc)
+                        errors.callback_failed(self, handle, exc)
                     if unsent:
                         self._flush()
-                timer = args = self._last_ready = None
+                handle = args = self._last_ready = None
             if self._leave:
                 return
 
