@@ -291,7 +291,8 @@ def test_it_can_run_a_tool_that_runs_programs(tmp_path: Path) -> None:
         "    loop.close()\n"
         "    assert isinstance(loop, loopkit.Loop)\n"
     )
-    words, bare = ["-m", "pytest", "-q", "-p", "no:cacheprovider"], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    bare = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     ended = run_loopkit(*words, "test_it.py", cwd=tmp_path, **bare)
     assert ended.code == 0, ended.out
     assert run_loopkit(*words, "no_such_test.py", cwd=tmp_path, **bare).code == 4
