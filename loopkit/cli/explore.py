@@ -27,8 +27,8 @@ that repeats it. Exit code 0: nothing was found; 1: something was.
                      stall+sleep, pct+stall, exhaustive
   --save FILE        also keep the failure, in a .json file that loopkit replay
                      and pytest --loopkit-replay take for a token
-  --trace FILE       also write each turn of the failing run: .html is a page to
-                     play it; .json and .txt as of loopkit trace
+  --trace FILE       also write each turn of the failing run: .html is a page
+                     that plays it; .json and .txt as of loopkit trace
 
 What @pytest.mark.loopkit says of a test is true here, too, unless an option
 says otherwise. A test that needs fixtures is explored by pytest.
