@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics.capture import Capture, recording_of
 from ..diagnostics.instruments import instruments
 from ..diagnostics.observing import observe
+from .report import error_of
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -43,5 +44,5 @@ class Film(Trace):
     def recording(self, error: BaseException | None, **about: Any) -> Recording:
         """What was kept, with *error* at its end."""
         if error is not None:
-            self._capture.mark("e", f"{type(error).__name__}: {error}")
+            self._capture.mark("e", error_of(error))
         return recording_of([self._capture], **about)
