@@ -46,7 +46,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Python takes the seed of its hashes from the environment, once: begin anew if it has another one."""
+    """Look at the token before any test runs; begin anew if Python's hashes shall have another seed.
+
+    It takes that from the environment, once.
+    """
+    if token := config.getoption("--loopkit-replay"):
+        from .choices import token_of
+
+        try:
+            token_of(token)
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--loopkit-replay: {error}") from None
     seed = config.getoption("--loopkit-hash-seed")
     if seed is None or os.environ.get("PYTHONHASHSEED") == seed:
         return
@@ -192,11 +202,7 @@ def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
     chosen = item.config.getoption
     world = {name: value for name, value in options.items() if name in WORLD}
     if token := chosen("--loopkit-replay"):
-        try:
-            parsed = token_of(token)
-        except (OSError, ValueError) as error:
-            raise pytest.UsageError(str(error)) from None
-        examine(main, parsed, **world)
+        examine(main, token_of(token), **world)
         return
     if token := _kept(item).get(item.nodeid):
         try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .choices import CLAIMS
+from .running import Program
 from .turn import seconds
 from .waits import INSIDE
 
 if TYPE_CHECKING:
     from .choices import Choices, Token
-    from .running import Program
     from .trace import Event, Trace
 
 #: How many events of the run are shown: the last ones, which led to the failure.
@@ -84,7 +84,9 @@ class Report:
 
     @property
     def python_line(self) -> str:
-        return f'loopkit.testing.replay(main, "{self.token}")'
+        changed = zip(Program._fields[1:], self._program[1:], Program(None)[1:], strict=True)
+        options = "".join(f", {name}={_said(value)}" for name, value, usual in changed if value != usual)
+        return f'loopkit.testing.replay(main, "{self.token}"{options})'
 
     def _failure(self) -> list[str]:
         error = innermost(self.error)
@@ -151,6 +153,10 @@ class Report:
         place = files.check_name(os.fspath(path))
         title = f"{self.test or 'a failing schedule'} {self.token}"
         files.write(filmed(self._program, self._token, title), place)
+
+
+def _said(value: Any) -> str:
+    return str(getattr(value, "__qualname__", repr(value))).rpartition("<locals>.")[2]
 
 
 def innermost(error: BaseException | None) -> BaseException | None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import random
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import outside
@@ -13,6 +14,7 @@ from .choices import drawn
 from .errors import Deadlock, InvariantError, Livelock
 from .hosts import Host
 from .loop import SimLoop
+from .outside import LIFE
 from .world import World
 
 if TYPE_CHECKING:
@@ -170,8 +172,11 @@ def _ended(loop: SimLoop, last: Any) -> None:
     """Wait for *last*; but whoever does not want to end does not keep the run from ending."""
     if last is None:
         return
+    # Not on the program's own machine: that may have crashed, and nothing runs there.
+    context = copy_context()
+    context.run(LIFE.set, Host(loop.world, "nowhere", ()).life)
     try:
-        loop.run_until_complete(last)
+        context.run(loop.run_until_complete, last)
     except (Deadlock, Livelock, RuntimeError):
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]

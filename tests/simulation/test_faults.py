@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from loopkit.testing import Found, explore, replay, run
+from loopkit.testing import Deadlock, Found, explore, replay, run
 
 
 async def serve():
@@ -83,6 +83,16 @@ def test_an_exploration_and_its_replay_have_it_too():
     with pytest.raises(Found) as found:
         explore(main, seeds=1, faults=trouble)
     assert isinstance(found.value.__cause__, ConnectionResetError)
+    assert ", faults=trouble)" in found.value.report.python_line
     with pytest.raises(ConnectionResetError):
         replay(main, found.value.report.token, faults=trouble)
     replay(main, found.value.report.token)
+
+
+def test_the_machine_that_main_is_on_may_fail_and_the_run_ends_all_the_same():
+    async def trouble(world):
+        await asyncio.sleep(5)
+        world.crash(world.here)
+
+    with pytest.raises(Deadlock):  # the answers come, and nobody is left to hear of them
+        run(main, faults=trouble)

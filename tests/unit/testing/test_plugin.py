@@ -140,8 +140,14 @@ def test_a_marked_test_is_explored_replayed_and_its_token_kept(pytester):
     again = results(pytester, RACE, *plain, "--loopkit-seeds=1", "--loopkit-seed=3", "--loopkit-level=time")
     again.assert_outcomes(failed=1)
     again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
-    wrong = results(pytester, RACE, *plain, "--loopkit-replay=nonsense")
-    wrong.stdout.fnmatch_lines(["*'nonsense' is no token*"])
+
+
+@pytest.mark.parametrize("token", ["nonsense", "no.json"])
+def test_a_token_that_is_none_is_told_in_a_line_before_any_test_runs(pytester, token):
+    wrong = results(pytester, RACE, f"--loopkit-replay={token}")
+    assert wrong.ret == pytest.ExitCode.USAGE_ERROR
+    wrong.stderr.fnmatch_lines([f"ERROR: --loopkit-replay: *'{token}'*"])
+    wrong.stdout.no_fnmatch_line("*test_race*")
 
 
 @pytest.mark.timeout(120)
@@ -155,8 +161,6 @@ def test_a_failure_is_kept_in_a_file_for_another_machine(pytester):
     again = results(pytester, RACE, *plain, f"--loopkit-replay={kept}")
     again.assert_outcomes(failed=1)
     again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
-    wrong = results(pytester, RACE, *plain, "--loopkit-replay=nowhere.json")
-    wrong.stdout.fnmatch_lines(["*No such file*nowhere.json*"])
     unwritable = results(pytester, RACE, *plain, "--loopkit-save=/dev/null/failures")
     unwritable.stdout.fnmatch_lines(["*cannot keep the failure in /dev/null/failures: Not a directory*"])
     unwritable.assert_outcomes(failed=1)
