@@ -32,19 +32,20 @@ def main(argv: list[str]) -> int:
         return 0
     check_trace(chosen.trace)
     from loopkit.testing import Found
-    from loopkit.testing.choices import saved, token_of
+    from loopkit.testing.choices import parse_token, saved
     from loopkit.testing.explore import WORLD, examine
 
     token, *tests = chosen.words or [""]
     if len(tests) > 1 or not (tests or token.endswith(".json")):
         raise UsageError("replay needs a token and a test: loopkit replay TOKEN FILE::test")
     try:
-        parsed = token_of(token)
-        test = tests[0] if tests else saved(token).get("test") or ""
+        kept = saved(token) if token.endswith(".json") else {"token": token}
+        parsed = parse_token(kept["token"])
     except OSError as error:
         raise UsageError(f"cannot read {token}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
+    test = tests[0] if tests else kept.get("test") or ""
     function, marked = target(test, "replay")
     try:
         examine(function, parsed, **{name: value for name, value in marked.items() if name in WORLD})
