@@ -278,9 +278,9 @@ class SimSocket(socket.socket):
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        rest = copied(data)
+        rest = memoryview(copied(data))  # of our own copy: what is left of it is not copied again
         while rest:
-            rest = rest[SimSocket.send(self, rest) :]
+            rest = rest[self._wait(self.file.send, rest) :]
 
     def sendto(self, data: Any, *rest: Any) -> int:
         if not rest:
