@@ -2,16 +2,18 @@
 
 import asyncio
 import dis
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
 import loopkit
-from loopkit.diagnostics.metrics import Histogram, meter, metrics, openmetrics
+from loopkit.diagnostics.metrics import Histogram, Meter, meter, metrics, openmetrics
 from tests.support.net import unix_pair
 
 
@@ -344,6 +346,15 @@ def test_a_value_that_makes_no_sense_is_an_error(monkeypatch):
         ValueError, match="LOOPKIT_METRICS is 1, or print for a summary at the end, not 'yes'"
     ):
         loopkit.Loop()
+
+
+def test_what_is_asked_for_is_also_seen_in_an_environment_that_a_program_has_replaced(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"LOOPKIT_METRICS": "1"})
+    with closing(loopkit.Loop()) as loop:
+        assert loop._instruments.find(Meter)
+    monkeypatch.setattr(os, "environ", {})
+    with closing(loopkit.Loop()) as loop:
+        assert loop._instruments is None
 
 
 # -- the plain turn ------------------------------------------------------------------------------------------
