@@ -50,3 +50,13 @@ class VirtualClock:
         """Let *seconds* pass; at least the smallest step there is, if they are more than none."""
         if seconds > 0:
             self.go_to(max(self.now + seconds, nextafter(self.now, inf)))
+
+
+def seconds(value: float) -> str:
+    """*value* seconds, readable."""
+    if value < 1e-6:
+        return "an instant"
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if value * factor >= 1:
+            return f"{value * factor:.4g} {unit}"
+    return "an instant"

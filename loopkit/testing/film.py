@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .world import World
 
 #: What of a trace's events the turns do not show by themselves.
-MARKED = ("packet", "fault", "stall")
+MARKED = ("packet", "fault", "stall", "otherwise")
 
 
 class Film(Trace):
@@ -27,11 +27,11 @@ class Film(Trace):
     _capture: Capture
 
     def begins(self, world: World) -> None:
+        super().begins(world)
         clock = world.clock
         self._capture = Capture(world.loop, 0, clock=lambda: clock.now)
         self._dismiss = observe(world.loop, self._capture)
         instruments(world.loop).audience.clock = lambda: clock.now
-        world.choices.told = lambda text: self._capture.mark("m", text)
 
     def add(self, world: World, kind: str, text: str, place: str = "", host: str = "") -> None:
         super().add(world, kind, text, place, host)

@@ -17,6 +17,7 @@ from collections import deque
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from .clock import seconds
 from .files import failure
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class Flow:
             self._fail(deliver, args)
             return
         if delay > link.latency + link.jitter and world.choices.said and not world.choices.said[-1]:
-            world.choices.say(f"a packet from {self.source.name} to {self.target.name} came later")
+            what = PACKETS[deliver.__name__].format(size=size - 40)
+            way = f"from {self.source.name} to {self.target.name}"
+            world.choices.say(f"{what} {way} came {seconds(when - now - link.latency)} later")
         self._last = when
         self._queue.append((deliver, args))
         world.at(when, self._arrive)

@@ -8,8 +8,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from .choices import CLAIMS
+from .clock import seconds
 from .running import Program
-from .turn import seconds
 from .waits import INSIDE
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ class Report:
         hosts = len({event.host for event in shown if event.host}) > 1
         for event in shown:
             host = f"{event.host:<10} " if hosts else ""
-            lines.append(
-                f"  {seconds_of(event.when):>12}  {host}{event.text:<28} {source_of(event)}".rstrip()
-            )
+            text = f"* {event.text}" if event.kind == "otherwise" else event.text
+            lines.append(f"  {seconds_of(event.when):>12}  {host}{text:<28} {source_of(event)}".rstrip())
         return lines
 
     def _diagram(self) -> list[str]:
@@ -193,7 +192,7 @@ def source_of(event: Event) -> str:
     import linecache
 
     path, _, line = event.place.rpartition(":")
-    if not path:
+    if not path or not line.isdecimal():
         return event.place
     text = linecache.getline(path, int(line)).strip()
     return f"-> {os.path.basename(path)}:{line}  {text}"

@@ -16,7 +16,8 @@ class Event(NamedTuple):
 
     when: float
     host: str
-    #: "step" of a task, "call" of a callback, "inner" (asyncio's or ours), "packet", "fault".
+    #: "step" of a task, "call" of a callback, "inner" (asyncio's or ours), "packet", "fault"; "otherwise":
+    #: what deviates from asyncio's own schedule.
     kind: str
     text: str
     #: file:line of the program's own code, where there is one.
@@ -31,6 +32,7 @@ class Trace:
 
     def begins(self, world: World) -> None:
         """A run in *world* is about to begin."""
+        world.choices.told = lambda text: self.add(world, "otherwise", text)
 
     def ends(self) -> None:
         """The program has ended; what follows is clearing up."""
@@ -42,7 +44,7 @@ class Trace:
             return
         owner: Any = getattr(callback, "__self__", None)
         if hasattr(owner, "get_coro"):
-            where = "done" if owner.done() else waits.full_place(owner)
+            where = ending_of(owner) if owner.done() else waits.full_place(owner)
             kind = "inner" if waits.is_ours(owner.get_coro()) else "step"
             self.add(world, kind, waits.name_of(owner), where, world.host_of(handle))
         else:
@@ -58,3 +60,14 @@ class Trace:
         for event in self.events:
             total.update(repr(event).encode())
         return total.hexdigest()
+
+
+def ending_of(task: Any) -> str:
+    """How *task* has ended. What it returned is told if it says the same in every process."""
+    if task.cancelled():
+        return "cancelled"
+    error = task._exception  # looked at, and still not retrieved by anybody
+    if error is not None:
+        return f"failed: {type(error).__name__}"
+    result = task._result
+    return f"done: {result!r:.40}" if type(result) in (bool, int, str, bytes) else "done"

@@ -17,7 +17,7 @@ from .. import debug, errors
 from ..diagnostics import turns
 from ..timers import push
 from .choices import NEVER
-from .clock import RESOLUTION
+from .clock import RESOLUTION, seconds
 from .errors import Livelock
 from .world import LATEST
 
@@ -178,13 +178,3 @@ def _sleep_on(loop: SimLoop, timer: Any) -> bool:
     timers.seq += 1
     push(timers.heap, (when, timers.seq, timer))
     return True
-
-
-def seconds(value: float) -> str:
-    """*value* seconds, readable."""
-    if value < 1e-6:
-        return "an instant"
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if value * factor >= 1:
-            return f"{value * factor:.4g} {unit}"
-    return "an instant"

@@ -4,10 +4,13 @@ import asyncio
 import errno
 import re
 import socket
+import sys
 
 import pytest
 
 from loopkit.testing import Deadlock, Found, explore, run, settle
+from loopkit.testing.choices import Deviation, Token
+from loopkit.testing.explore import examine
 
 
 async def uppercase(reader, writer):
@@ -342,3 +345,39 @@ def test_a_failure_that_no_schedule_repeats_says_so():
     ) as caught:
         explore(main, seeds=10)
     assert isinstance(caught.value.__cause__, AssertionError)
+
+
+def test_a_report_says_what_came_later_by_how_much_where_it_did_and_how_each_task_ended():
+    async def main():
+        async def shout(reader, writer):
+            writer.write((await reader.readline()).upper())
+            writer.close()
+
+        async def ask():
+            reader, writer = await asyncio.open_connection("127.0.0.1", 80)
+            try:
+                writer.write(b"hello\n")
+                async with asyncio.timeout(0.25):
+                    return (await reader.readline()).decode()
+            except TimeoutError:
+                return "nothing"
+            finally:
+                writer.close()
+
+        await asyncio.start_server(shout, "127.0.0.1", 80)
+        assert await asyncio.create_task(ask()) == "HELLO\n"
+
+    reports = []
+    for packet in range(1, 8):  # each of them late, in a run of its own
+        try:
+            examine(main, Token(sys.version_info[1], "time", 0, (Deviation("net", packet, 1),)))
+        except Found as found:
+            reports.append(str(found))
+        except RuntimeError:
+            continue  # there was nothing after which it could have come
+    text = next(report for report in reports if "6 bytes" in report)
+    assert "  - 6 bytes from localhost to localhost came 250 ms later" in text
+    before, _, after = text.partition("* 6 bytes from localhost to localhost came 250 ms later")
+    assert "what happened:" in before
+    assert "done: 'nothing'" in after
+    assert "main                         failed: AssertionError" in after
