@@ -81,7 +81,5 @@ def _resolving(name: str, make: Callable[[World], Any]) -> None:
 
 
 _resolving("getaddrinfo", lambda world: world.network.resolve)
-_resolving(
-    "gethostbyname", lambda world: lambda name: world.network.resolve(name, 0, socket.AF_INET)[0][4][0]
-)
+_resolving("gethostbyname", lambda world: world.network.resolve_one)
 _resolving("gethostname", lambda world: lambda: outside.current_host(world).name)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import debug, errors
 from ..diagnostics import turns
 from ..timers import push
+from . import waits
 from .choices import NEVER
 from .clock import RESOLUTION, seconds
 from .errors import Livelock
@@ -120,7 +121,7 @@ def _put_off(loop: SimLoop, handle: Any, task: Any) -> bool:
         return False
     if not loop._ready and value < 3:
         value = 3
-    name = world.name_of(task)
+    name = waits.name_of(task)
     if value == 1:
         loop._ready.append(handle)
         world.choices.say(f"{name} ran behind what else was ready")

@@ -92,12 +92,8 @@ def is_inside(frame: FrameType) -> bool:
 
 
 def place(task: Any) -> str:
-    """Where the program's own code stands in *task*: file, line, function."""
-    own = [frame for frame in frames(task) if not is_inside(frame)]
-    if not own:
-        return "not started"
-    frame = own[-1]
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+    """Where the program's own code stands in *task*: file and line."""
+    return os.path.basename(full_place(task)) or "not started"
 
 
 def full_place(task: Any) -> str:

@@ -344,9 +344,6 @@ class World(Scenery):
 
     # -- words -----------------------------------------------------------------------------------------------
 
-    def name_of(self, task: Any) -> str:
-        return waits.name_of(task)
-
     def last_step(self) -> str:
         """What ran last."""
         owner = getattr(self._last[1], "__self__", None)
