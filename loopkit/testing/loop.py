@@ -12,6 +12,7 @@ import concurrent.futures
 import signal
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import is_coroutine
@@ -70,10 +71,10 @@ class SimLoop(Loop):
         clock = self.world.clock
         self.time = clock.ticking if self.world.explores else clock.time  # type: ignore[method-assign]
         # The registry has it for a moment only: nobody can choose it by name.
-        POLLERS["sim"] = self.world.poller_type
+        kind: Any = partial(self.world.poller_type, self.world)
+        POLLERS["sim"] = kind
         try:
-            with outside.making(self.world):
-                super().__init__()
+            super().__init__()
         finally:
             del POLLERS["sim"]
         self.world.loop = self

@@ -37,9 +37,6 @@ class _Active(threading.local):
 
 _active = _Active()
 
-#: The world of a loop that is being made.
-_made: list[World] = []
-
 #: Descriptors of the simulated kernel begin here; those of the real one never come so far.
 FIRST_FD = 1_000_000
 
@@ -84,25 +81,6 @@ def here() -> World:
     """The world in which the calling thread is."""
     assert _active.loop is not None
     return _active.loop.world
-
-
-def world() -> World:
-    """The world that a new poller belongs to."""
-    if _made:
-        return _made[-1]
-    loop = _active.loop
-    if loop is None:
-        raise RuntimeError("a simulated poller is made by loopkit.testing.SimLoop only")
-    return loop.world
-
-
-@contextmanager
-def making(new: World) -> Iterator[None]:
-    _made.append(new)
-    try:
-        yield
-    finally:
-        _made.pop()
 
 
 #: The life of the host on which code runs; nothing: the world's first.

@@ -18,7 +18,6 @@ from math import inf
 from select import POLLERR, POLLHUP, POLLIN
 from typing import TYPE_CHECKING, Any
 
-from . import outside
 from .errors import Deadlock, EscapedError, Livelock
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ class SimPoller:
     name = "sim"
     limit: int | None = None
 
-    def __init__(self, owned: Container[int] = ()) -> None:
-        self.world: World = outside.world()
+    def __init__(self, world: World, owned: Container[int] = ()) -> None:
+        self.world = world
         #: (number, file) -> mask.
         self._entries: dict[tuple[int, File], int] = {}
         #: Those that may have something to report, in the order in which they came to have it.
