@@ -26,7 +26,6 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
 from functools import wraps
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,7 @@ from .poller import SimPoller
 from .sockets import SimSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .world import World
 
@@ -70,7 +69,6 @@ class Threads:
         self.lock = threading.RLock()
         #: Notified for threads that wait in the kernel; for the loop that waits for threads.
         self._changed, self._moved = RealCondition(self.lock), RealCondition(self.lock)
-        self._starting: set[threading.Thread] = set()
         self._running: dict[int, threading.Thread] = {}
         #: Who waits in the kernel, until when.
         self._blocked: dict[int, float] = {}
@@ -88,27 +86,21 @@ class Threads:
         run, loop = thread.run, outside.simulation()
 
         def simulated() -> None:
-            ident = threading.get_ident()
-            with self.lock:
-                self._running[ident] = thread
-                self._starting.discard(thread)
-            outside.enter(loop)
+            with self.lock:  # free when it is known that we run
+                outside.enter(loop)
             try:
                 run()
             finally:
                 outside.enter(None)
                 del thread.run
                 with self.lock:
-                    self._running.pop(ident)
+                    del self._running[threading.get_ident()]
                     self.move()
 
         thread.run = simulated
-        self._starting.add(thread)
-        try:
+        with self.lock:
             start(thread)
-        except BaseException:
-            self._starting.discard(thread)
-            raise
+            self._running[thread.ident] = thread
 
     def end(self) -> None:
         """The run is over: whoever still waits in the kernel hears it."""
@@ -159,31 +151,28 @@ class Threads:
         """``call()`` as a blocking call of another thread than the loop's; as `World.blocked`."""
         clock, ident = self.world.clock, threading.get_ident()
         end = inf if seconds is None else clock.now + seconds
-        with self.lock, self._in_kernel(ident):
-            while True:
-                try:
-                    return call()
-                except BlockingIOError:
-                    pass
-                if self._is_over:
-                    raise EscapedError("the simulation is over, and a thread of it still waits in its kernel")
-                if clock.now >= end:
+        with self.lock:
+            self._inside.add(ident)
+            try:
+                while True:
+                    try:
+                        return call()
+                    except BlockingIOError:
+                        pass
+                    if self._is_over:
+                        raise EscapedError(
+                            "the simulation is over, and a thread of it still waits in its kernel"
+                        )
+                    if clock.now < end:
+                        self._blocked[ident] = end
+                        self.move()
+                        # The loop may be blocked itself, by waiting for us: then the time is real.
+                        if self._changed.wait(seconds):
+                            continue
                     raise TimeoutError("timed out")
-                self._blocked[ident] = end
-                self.move()
-                # The loop may be blocked itself, by waiting for us: then the time is real.
-                if not self._changed.wait(seconds):
-                    self._blocked.pop(ident, None)
-                    raise TimeoutError("timed out")
+            finally:
+                self._inside.discard(ident)
                 self._blocked.pop(ident, None)
-
-    @contextmanager
-    def _in_kernel(self, ident: int) -> Iterator[None]:
-        self._inside.add(ident)
-        try:
-            yield
-        finally:
-            self._inside.discard(ident)
 
     # -- waiting for them ------------------------------------------------------------------------------------
 
@@ -193,12 +182,12 @@ class Threads:
         Raises `Deadlock` when a thread has neither moved nor come to us for `PATIENCE` seconds.
         """
         moves, before, same, since = self._moves, None, 0, time.monotonic()
-        while self._starting or self._running.keys() - self._blocked.keys():
+        while self._running.keys() - self._blocked.keys():
             self._moved.wait(PAUSE)
             if self._moves != moves:
                 return True
             places = self._places()
-            if places != before or self._starting:
+            if places != before:
                 before, same, since = places, 0, time.monotonic()
                 continue
             same += 1
