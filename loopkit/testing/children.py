@@ -216,11 +216,18 @@ def _collect(original: Any) -> Any:
 def _killing(original: Any) -> Any:
     @wraps(original)
     def kill(pid: int, sig: int, /) -> None:
-        if pid >= FIRST_PID and outside.simulates():
+        if not outside.simulates():
+            original(pid, sig)
+        elif pid >= FIRST_PID:
             child = outside.here().children.get(pid)
             if child is None:
                 raise ProcessLookupError(f"no process {pid}")
             child.kill(sig)
+        elif sig and pid == os.getpid():
+            raise EscapedError(
+                f"signal {sig} of the real process would come in real time; loop.world.signal({sig}) is its "
+                "stand-in"
+            )
         else:
             original(pid, sig)
 

@@ -81,20 +81,6 @@ refuses(
 )
 
 
-@outside.replaces(os, "kill")
-def _kill(original: Any) -> Any:
-    @wraps(original)
-    def kill(pid: int, sig: int, /) -> None:
-        if sig and pid == os.getpid() and outside.simulates():
-            raise EscapedError(
-                f"signal {sig} of the real process would come in real time; loop.world.signal({sig}) is its "
-                "stand-in"
-            )
-        original(pid, sig)
-
-    return kill
-
-
 @outside.replaces(selectors._BaseSelectorImpl, "register")
 def _register(original: Any) -> Any:
     @wraps(original)
