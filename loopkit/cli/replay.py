@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     check_trace(chosen.trace)
     from loopkit.testing import Found
     from loopkit.testing.choices import parse_token, saved
-    from loopkit.testing.explore import WORLD, examine
+    from loopkit.testing.explore import examine
 
     token, *tests = chosen.words or [""]
     if len(tests) > 1 or not (tests or token.endswith(".json")):
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     test = tests[0] if tests else kept.get("test") or ""
     function, marked = target(test, "replay")
     try:
-        examine(function, parsed, **{name: value for name, value in marked.items() if name in WORLD})
+        examine(function, parsed, **marked)
     except Found as failure:
         return found(failure.report, test, chosen)
     except RuntimeError as error:

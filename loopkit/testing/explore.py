@@ -14,6 +14,7 @@ import time
 import traceback
 import warnings
 from asyncio.log import logger
+from collections import deque
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -168,9 +169,12 @@ def replay(main: Callable[[], Any], token: str, **options: Any) -> None:
 
 
 def examine(main: Callable[[], Any], token: Token, **options: Any) -> None:
-    """Run *main* as *token* tells it. Raises `Found`, with the report, if that fails; else as `replay`."""
+    """Run *main* as *token* tells it. Raises `Found`, with the report, if that fails; else as `replay`.
+
+    *options* are those that `explore` had: those that say what the world is like count here.
+    """
     choices = Choices.replayed(token.deviations)
-    program = Program(main, **options)
+    program = Program(main, **{name: options[name] for name in WORLD if name in options})
     with _quiet():
         outcome = attempt(program, choices, token.seed)
         if outcome.error is not None:
@@ -312,23 +316,19 @@ def lower(
 
 def _go_through(program: Program, level: str, deviations: int, limit: int, shrink: bool) -> int:
     """Every run with at most so many deviations: first none, then one, then two."""
-    waiting: list[Made] = [()]
+    waiting: deque[Made] = deque([()])
     runs = 0
     while waiting and runs < limit:
-        following: list[Made] = []
-        for made in waiting:
-            if runs >= limit:
-                break
-            runs += 1
-            choices = Choices.replayed(made)
-            choices.kinds = kinds_of(level)
-            choices.asked = []
-            outcome = attempt(program, choices)
-            if outcome.error is not None:
-                _found(program, outcome, 0, level, runs, shrink)
-            if len(made) < deviations:
-                following += _extensions(made, choices.asked)
-        waiting = following
+        made = waiting.popleft()
+        runs += 1
+        choices = Choices.replayed(made)
+        choices.kinds = kinds_of(level)
+        choices.asked = []
+        outcome = attempt(program, choices)
+        if outcome.error is not None:
+            _found(program, outcome, 0, level, runs, shrink)
+        if len(made) < deviations:
+            waiting += _extensions(made, choices.asked)
     return runs
 
 

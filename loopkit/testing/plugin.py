@@ -4,11 +4,11 @@ It works with pytest-asyncio in both modes, with anyio's plugin, and with neithe
 
 - The fixture ``virtual_clock`` gives an async test a simulated loop. Under pytest-asyncio the runner of that
   test is made with it, so that its async fixtures are in the same time; otherwise we run the test.
-- ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: fixtures are made once, the test's function
-  is called for each seed. ``--loopkit-seeds=N`` gives the marked tests so many seeds, ``--loopkit-seed=S``
-  the first of them, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that one schedule. A token that
-  has failed is kept in pytest's cache, and tried first the next time; ``--loopkit-save=DIR`` keeps it in a
-  file, for another machine.
+- ``@pytest.mark.loopkit(seeds=100, level="sleep")`` explores it: the test's function is called for each seed,
+  with async fixtures of its own each time (`fixtures.py`). ``--loopkit-seeds=N`` gives the marked tests so
+  many seeds, ``--loopkit-seed=S`` the first, ``--loopkit-level`` the level, ``--loopkit-replay=TOKEN`` that
+  one schedule. A token that has failed is kept in pytest's cache, and tried first the next time;
+  ``--loopkit-save=DIR`` keeps it in a file, for another machine.
 - ``--loopkit-hash-seed=N`` starts pytest again with PYTHONHASHSEED=N, for programs that go through sets of
   strings.
 
@@ -40,23 +40,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--loopkit-hash-seed", metavar="N", help="start again with PYTHONHASHSEED=N")
 
 
+_REPLAYED: Any = pytest.StashKey()
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    """Look at the token before any test runs."""
     config.addinivalue_line("markers", MARK)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Look at the token before any test runs; begin anew if Python's hashes shall have another seed.
-
-    It takes that from the environment, once.
-    """
     if token := config.getoption("--loopkit-replay"):
         from .choices import token_of
 
         try:
-            token_of(token)
+            config.stash[_REPLAYED] = token_of(token)
         except (OSError, ValueError) as error:
             raise pytest.UsageError(f"--loopkit-replay: {error}") from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Begin anew if Python's hashes shall have another seed: it takes that from the environment, once."""
     seed = config.getoption("--loopkit-hash-seed")
     if seed is None or os.environ.get("PYTHONHASHSEED") == seed:
         return
@@ -85,22 +86,28 @@ def _new_world() -> Any:
     return World()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Any:
-    """Under pytest-asyncio: the runner of a test that asks for `virtual_clock` has a simulated loop."""
-    if fixturedef.argname != "_function_scoped_runner" or "virtual_clock" not in request.fixturenames:
-        return (yield)
-    from pytest_asyncio import plugin
+    """Put off what each run makes for itself; give pytest-asyncio's runner of a test a simulated loop."""
+    with pytest.MonkeyPatch.context() as patch:
+        if fixturedef.argname == "_function_scoped_runner" and "virtual_clock" in request.fixturenames:
+            _simulate(patch, request.node.stash.setdefault(_WORLD, _new_world()))
+        elif isinstance(request.node, pytest.Function) and _is_ours(request.node):
+            from .fixtures import put_off
 
-    world = request.node.stash.setdefault(_WORLD, _new_world())
+            if (stands_for_it := put_off(fixturedef, request)) is not None:
+                patch.setattr(fixturedef, "func", stands_for_it)
+        return (yield)
+
+
+def _simulate(patch: pytest.MonkeyPatch, world: Any) -> None:
+    from pytest_asyncio import plugin
 
     class Runner(plugin.Runner):  # type: ignore[misc,name-defined]
         def __init__(self, **options: Any) -> None:
             super().__init__(**{**options, "loop_factory": _factory(world)})
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugin, "Runner", Runner)
-        return (yield)
+    patch.setattr(plugin, "Runner", Runner)
 
 
 def _factory(world: Any) -> Any:
@@ -109,27 +116,29 @@ def _factory(world: Any) -> Any:
     return lambda: SimLoop(world)
 
 
+def _is_ours(item: pytest.Function) -> bool:
+    """Whether we run *item*: it is marked, or asks for `virtual_clock` and nobody else would run it."""
+    names = item.fixturenames
+    return inspect.iscoroutinefunction(inspect.unwrap(item.obj)) and (
+        item.get_closest_marker("loopkit") is not None
+        or ("virtual_clock" in names and "_function_scoped_runner" not in names)
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
-    """Run a test ourselves that is marked, or asks for `virtual_clock` where no other plugin would run it."""
-    function = inspect.unwrap(pyfuncitem.obj)
+    """Run a test that is ours."""
     mark = pyfuncitem.get_closest_marker("loopkit")
+    function = inspect.unwrap(pyfuncitem.obj)
     if mark is not None:
         _check(pyfuncitem, mark, function)
-    if not inspect.iscoroutinefunction(function):
+    if not _is_ours(pyfuncitem):
         return None
-    if mark is None and (
-        "virtual_clock" not in pyfuncitem.fixturenames or "_function_scoped_runner" in pyfuncitem.fixturenames
-    ):
-        return None
-    if hasattr(function, "__get__") and pyfuncitem.instance is not None and not inspect.ismethod(function):
+    if pyfuncitem.instance is not None and not inspect.ismethod(function):
         function = function.__get__(pyfuncitem.instance)
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    from .fixtures import calls
 
-    def main() -> Any:
-        return function(**arguments)
-
+    main = calls(function, pyfuncitem._fixtureinfo.argnames, pyfuncitem.funcargs)
     main.__qualname__ = pyfuncitem.name
     _perform(pyfuncitem, mark, main)
     return True
@@ -151,21 +160,18 @@ def _check(item: pytest.Function, mark: Any, function: Any) -> None:
     pytest.fail(wrong, pytrace=False)
 
 
-def _foreign(item: pytest.Function) -> str:
-    """What to say of async fixtures, if the test has some: they ran in another loop than the test."""
-    found = item._fixtureinfo.name2fixturedefs
-    names = [
-        name
-        for name in item.fixturenames
-        for made in found.get(name, ())
-        if inspect.iscoroutinefunction(made.func) or inspect.isasyncgenfunction(made.func)
-    ]
-    if not names:
-        return ""
-    return (
-        f"the async fixture {names[0]} was made in another loop, in real time and with real sockets: what "
-        "waits or connects has to be made in the test"
-    )
+def _lasting(item: pytest.Function) -> str:
+    """What to say of an async fixture that lives longer than the test, if there is one."""
+    from .fixtures import is_async
+
+    for name in item.fixturenames:
+        for made in item._fixtureinfo.name2fixturedefs.get(name, ()):
+            if is_async(made.func) and made.scope != "function":
+                return (
+                    f"the async fixture {name} is made once for each {made.scope}, in another loop, in real "
+                    'time and with real sockets; one with scope="function" is made in the loop of each run'
+                )
+    return ""
 
 
 def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
@@ -184,7 +190,10 @@ def _perform(item: pytest.Function, mark: Any, main: Any) -> None:
     _keep(item, None if report is None else report.token)
     if report is not None:
         report.test, report.is_pytest = _as_typed(item), True
-        report.note = report.note or _foreign(item)
+        if lasting := _lasting(item):
+            report.note = report.note or lasting
+            if not report.deviations:
+                report.claim = "it fails with nothing varied at all: for that fixture, or an ordinary bug"
         _save(item, report)
         pytest.fail(str(report), pytrace=False)  # it has the program's frames, and ours say nothing
 
@@ -196,17 +205,15 @@ def _as_typed(item: pytest.Function) -> str:
 
 
 def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
-    from .choices import parse_token, token_of
-    from .explore import WORLD, examine, explore
+    from .choices import parse_token
+    from .explore import examine, explore
 
-    chosen = item.config.getoption
-    world = {name: value for name, value in options.items() if name in WORLD}
-    if token := chosen("--loopkit-replay"):
-        examine(main, token_of(token), **world)
+    if (replayed := item.config.stash.get(_REPLAYED, None)) is not None:
+        examine(main, replayed, **options)
         return
     if token := _kept(item).get(item.nodeid):
         try:
-            examine(main, parse_token(token), **world)
+            examine(main, parse_token(token), **options)
         except (RuntimeError, ValueError):
             pass  # it was made for another program, or another Python
     for name, option in (
@@ -214,7 +221,7 @@ def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
         ("first", "--loopkit-seed"),
         ("level", "--loopkit-level"),
     ):
-        value = chosen(option)
+        value = item.config.getoption(option)
         if value is not None:
             options[name] = value
     try:

@@ -37,6 +37,8 @@ class Report:
         self._program, self._token = program, token
         self.error = error
         self.level = level
+        #: Whether it can happen, and where.
+        self.claim = CLAIMS[level]
         self.token = str(token)
         self.deviations = token.deviations
         self.schedule = [
@@ -52,11 +54,6 @@ class Report:
         self.test: str | None = None
         #: Whether pytest has run it, and so is what repeats it.
         self.is_pytest = False
-
-    @property
-    def claim(self) -> str:
-        """Whether it can happen, and where."""
-        return CLAIMS[self.level]
 
     def __str__(self) -> str:
         return "\n".join(

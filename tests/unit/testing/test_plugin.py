@@ -107,6 +107,103 @@ def test_anyios_plugin_runs_tests_in_simulated_time(pytester):
     results(pytester, source, "-p", "no:asyncio", "-p", "anyio").assert_outcomes(passed=2)
 
 
+FIXTURES = """
+    import asyncio, pytest, pytest_asyncio
+
+    class Pool:
+        def __init__(self, port):
+            self.port, self.free = port, []
+
+        async def get(self):
+            return self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
+
+    made, closed = [], []
+
+    @pytest.fixture(scope="class")
+    def counted():
+        yield
+        assert len(set(made)) == len(made) == len(closed) == 21
+
+    @pytest_asyncio.fixture
+    async def port():
+        async def echo(reader, writer):
+            writer.write(await reader.readexactly(1))
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        made.append(server)
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+        closed.append(server)
+
+    @pytest.fixture
+    def pool(port):
+        yield Pool(port)
+
+    @pytest_asyncio.fixture(autouse=True)
+    async def an_hour():
+        await asyncio.sleep(3600)
+
+    class TestIt:
+        @pytest_asyncio.fixture
+        async def mine(self):
+            return self
+
+        @pytest.mark.loopkit(seeds=20)
+        async def test_explored(self, counted, pool, port, mine, tmp_path):
+            assert mine is self and pool.port == port and tmp_path.is_dir()
+            assert asyncio.get_running_loop().time() >= 3600
+            reader, writer = await pool.get()
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+            writer.close()
+
+    @pytest.mark.loopkit(level="sleep")
+    async def test_broken(pool):
+        await asyncio.wait_for(asyncio.sleep(1), 1.5)
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("plugins", PLUGINS)
+def test_an_async_fixture_is_made_in_the_loop_of_each_run(pytester, plugins):
+    result = results(pytester, FIXTURES, *PLUGINS[plugins], "-k", "explored")
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.timeout(120)
+def test_a_failure_with_an_async_fixture_is_found_and_replayed(pytester):
+    result = results(pytester, FIXTURES, *PLUGINS["strict"], "-k", "broken")
+    result.stdout.fnmatch_lines(["*TimeoutError", "level: sleep:*", "*--loopkit-replay=lk1-*"])
+    result.stdout.no_fnmatch_line("*NOTE*")
+    token = next(line for line in result.outlines if "--loopkit-replay=" in line).rpartition("=")[2]
+    again = results(pytester, FIXTURES, *PLUGINS["auto"], "-k", "broken", f"--loopkit-replay={token}")
+    again.stdout.fnmatch_lines([f"*--loopkit-replay={token}"])
+    assert result.ret == again.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.timeout(120)
+def test_async_fixtures_need_no_other_plugin(pytester):
+    source = """
+        import asyncio, pytest
+
+        @pytest.fixture
+        async def an_hour():
+            await asyncio.sleep(3600)
+            yield asyncio.get_running_loop()
+            await asyncio.sleep(3600)
+
+        async def test_it(virtual_clock, an_hour):
+            assert an_hour is asyncio.get_running_loop()
+            assert virtual_clock.now == 3600
+
+        @pytest.mark.loopkit
+        async def test_marked(an_hour):
+            assert an_hour is asyncio.get_running_loop()
+    """
+    results(pytester, source, *PLUGINS["alone"]).assert_outcomes(passed=2)
+
+
 RACE = """
     import asyncio, pytest
 
@@ -192,7 +289,7 @@ def test_a_seed_of_hashes_starts_pytest_again_with_it(pytester, monkeypatch):
 WRONG = """
     import asyncio, pytest, pytest_asyncio
 
-    @pytest_asyncio.fixture
+    @pytest_asyncio.fixture(scope="module")
     async def port():
         server = await asyncio.start_server(print, "127.0.0.1", 0)
         yield server.sockets[0].getsockname()[1]
@@ -226,7 +323,8 @@ def test_a_marker_that_asks_for_what_there_is_not_says_so(pytester):
     result.assert_outcomes(failed=5)
     result.stdout.fnmatch_lines_random(
         [
-            "NOTE: the async fixture port was made in another loop*",
+            "NOTE: the async fixture port is made once for each module, in another loop*",
+            "level: fifo: it fails with nothing varied at all: for that fixture, or an ordinary bug",
             "@pytest.mark.loopkit explores async tests, and test_plain is none: write async def",
             "@pytest.mark.loopkit takes seeds=, first=, level=, * not 100",
             "@pytest.mark.loopkit takes seeds=, first=, level=, * not seed",
