@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -19,7 +20,7 @@ class Heap(TimerHeap):
     def add(self, when, handle):
         handle._when = when
         self.seq += 1
-        heapq.heappush(self.heap, (when, self.seq, handle))
+        timers.push(self.heap, (when, self.seq, handle))
 
 
 class Handle:
@@ -255,6 +256,19 @@ def test_cancelling_costs_the_same_however_many_there_are(monkeypatch):
 
     for count in (1000, 4000, 16_000):
         assert cost(count) <= 2 * count
+
+
+@pytest.mark.parametrize("step", [1, -1, 7, 0])
+def test_a_rebuild_leaves_a_heap_in_whatever_order_the_timers_were_set(step):
+    heap, count = Heap(), 8 * FEW
+    handles = [Handle(heap, number) for number in range(count)]
+    for handle in handles:
+        heap.add(float(handle.name * step % count), handle)
+    for handle in handles[count // 4 : -1]:
+        handle.cancel()
+    assert len(heap.heap) < count // 2 + FEW
+    stayed = [*handles[: count // 4], handles[-1]]
+    assert collected(heap, float(count)) == sorted(stayed, key=lambda handle: (handle._when, handle.name))
 
 
 def test_a_rebuild_keeps_the_list_object():
