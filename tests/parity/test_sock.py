@@ -10,8 +10,8 @@ from tests.support.net import (
     blocking,
     connect,
     echo,
-    fill,
     listener,
+    read_all,
     read_exactly,
     reset,
     serving,
@@ -201,11 +201,13 @@ async def test_sendall_of_nothing(pair):
 async def test_sendall_that_is_cancelled_leaves_the_socket_usable(pair):
     ours, theirs = pair
     loop = asyncio.get_running_loop()
-    amount = fill(ours)
-    await cancel(loop.sock_sendall(ours, b"never sent"))
-    await blocking(read_exactly, theirs, amount)
+    await cancel(loop.sock_sendall(ours, b"x" * TOO_MUCH))
+    reading = asyncio.ensure_future(blocking(read_all, theirs))
     await loop.sock_sendall(ours, b"sent")
-    assert theirs.recv(100) == b"sent"
+    ours.shutdown(socket.SHUT_WR)
+    data = await reading
+    assert data.endswith(b"xsent")
+    assert len(data) < TOO_MUCH
 
 
 async def test_sendall_to_a_closed_peer_fails(pair):
@@ -230,17 +232,16 @@ async def test_recv_from_a_reset_peer_fails():
 async def test_recv_and_sendall_of_one_socket_at_once(pair):
     ours, theirs = pair
     loop = asyncio.get_running_loop()
-    amount = fill(ours)
     receiving = asyncio.ensure_future(loop.sock_recv(ours, 10))
-    sending = asyncio.ensure_future(loop.sock_sendall(ours, b"mine"))
+    sending = asyncio.ensure_future(loop.sock_sendall(ours, b"x" * TOO_MUCH + b"mine"))
     await asyncio.sleep(0.001)
     assert not receiving.done()
     assert not sending.done()
     theirs.sendall(b"theirs")
     assert await receiving == b"theirs"
-    data = await blocking(read_exactly, theirs, amount + 4)
+    data = await blocking(read_exactly, theirs, TOO_MUCH + 4)
     await sending
-    assert data.endswith(b"mine")
+    assert data.endswith(b"xmine")
 
 
 async def test_accept_gives_a_non_blocking_socket_and_the_address():
