@@ -40,10 +40,7 @@ def is_simulated(fd: object) -> bool:
 
 def file_of(fd: int) -> Any:
     """The open file. Raises OSError EBADF."""
-    file = outside.here().files.get(fd)
-    if file is None:
-        raise failure(errno.EBADF)
-    return file
+    return outside.here().files.file(fd)
 
 
 # -- os ------------------------------------------------------------------------------------------------------
@@ -55,10 +52,9 @@ def _pipe(original: Any) -> Any:
         if not outside.simulates():
             return original()  # type: ignore[no-any-return]
         world = outside.here()
-        host = outside.current_host(world)
         with world.lock:
-            writer = PipeEnd(world, host)
-            return world.files.install(PipeEnd(world, host, writer)), world.files.install(writer)
+            writer = PipeEnd(outside.current_host(world))
+            return world.files.install(PipeEnd(writer.host, writer)), world.files.install(writer)
 
     return pipe
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .hosts import Host
-    from .world import World
 
 
 def failure(number: int) -> OSError:
     """The exception for an errno, of the class that Python gives it."""
     return OSError(number, os.strerror(number))
+
+
+def fail_if(condition: object, number: int) -> None:
+    """Raise what `failure` makes of *number* if *condition* is true."""
+    if condition:
+        raise failure(number)
 
 
 @contextmanager
@@ -40,8 +47,8 @@ class File:
     #: What `Deadlock` calls it.
     kind = "file"
 
-    def __init__(self, world: World, host: Host) -> None:
-        self.world = world
+    def __init__(self, host: Host) -> None:
+        self.world = host.world
         self.host = host
         #: The descriptors that refer to it.
         self.numbers: list[int] = []
@@ -101,11 +108,16 @@ class Table:
     def __init__(self, first: int) -> None:
         self.first = first
         self._files: dict[int, File] = {}
-        self._free: list[int] = []
-        self._next = first
+        self._free: list[int] = []  # a heap
+        self._new = count(first)
 
     def get(self, fd: int) -> File | None:
         return self._files.get(fd)
+
+    def file(self, fd: int) -> File:
+        """What *fd* refers to. Raises OSError EBADF."""
+        fail_if(fd not in self._files, errno.EBADF)
+        return self._files[fd]
 
     def all(self) -> list[File]:
         """Every open file, in the order of its first descriptor."""
@@ -116,16 +128,9 @@ class Table:
 
     def install(self, file: File) -> int:
         """A new descriptor for *file*. Raises OSError EMFILE past its host's limit."""
-        host = file.host
-        if host.fd_limit is not None and host.fds >= host.fd_limit:
-            raise failure(errno.EMFILE)
-        host.fds += 1
-        if self._free:
-            fd = min(self._free)
-            self._free.remove(fd)
-        else:
-            fd = self._next
-            self._next += 1
+        fail_if(file.host.is_out_of_fds, errno.EMFILE)
+        file.host.fds += 1
+        fd = heappop(self._free) if self._free else next(self._new)
         self._files[fd] = file
         file.numbers.append(fd)
         return fd
@@ -143,10 +148,9 @@ class Table:
         file = self._files.pop(fd, None)
         if file is None:
             raise failure(errno.EBADF)
-        self._free.append(fd)
+        heappush(self._free, fd)
         file.host.fds -= 1
         file.numbers.remove(fd)
         if not file.numbers:
-            for poller in file.world.pollers:
-                poller.gone(file)
+            self.lose(file)
             file.release()

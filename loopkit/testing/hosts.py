@@ -16,7 +16,7 @@ import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from .network import ANY, Ports
+from .network import ANY, LOOPBACK, Ports
 from .outside import LIFE
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Host:
 
     # -- addresses -------------------------------------------------------------------------------------------
 
+    @property
+    def is_out_of_fds(self) -> bool:
+        return self.fd_limit is not None and self.fds >= self.fd_limit
+
     def has(self, address: str) -> bool:
         """Whether sockets of this host can be bound to *address*."""
         return address in ANY or address in self.addresses or ip_address(address).is_loopback
@@ -68,7 +72,7 @@ class Host:
     def address_to(self, other: str, family: int) -> str:
         """From which address of ours packets to *other* go."""
         if ip_address(other).is_loopback:
-            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+            return LOOPBACK[family]
         if other in self.addresses:
             return other
         colon = family == socket.AF_INET6

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from . import outside
-from .files import failure
+from .files import fail_if
 from .sockets import SimSocket
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def _socketpair(original: Any) -> Any:
     def socketpair(family: Any = None, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:
         if not _is_simulated():
             return original(family, type, proto)
-        if family not in (None, socket.AF_UNIX):
-            raise failure(errno.EOPNOTSUPP)
+        fail_if(family not in (None, socket.AF_UNIX), errno.EOPNOTSUPP)
         left: Any = socket.socket(socket.AF_UNIX, type)
         right: Any = socket.socket(socket.AF_UNIX, type)
         left.file.marry(right.file)

@@ -14,11 +14,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 from .clock import seconds
-from .files import failure
+from .files import fail_if, failure
 
 if TYPE_CHECKING:
     import random
@@ -36,7 +38,7 @@ TIME_WAIT = 60.0
 PORTS = range(32768, 61000)
 
 ANY = ("0.0.0.0", "::", "")
-
+LOOPBACK: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 #: What a trace calls a packet, by what it does on arrival.
 PACKETS = {
@@ -50,6 +52,7 @@ PACKETS = {
 }
 
 
+@dataclass(eq=False)
 class Link:
     """What is between two hosts, in one direction.
 
@@ -58,19 +61,14 @@ class Link:
     to come twice, to be overtaken. What TCP loses comes later.
     """
 
-    def __init__(
-        self,
-        latency: float = 0.0,
-        jitter: float = 0.0,
-        rate: float | None = None,
-        loss: float = 0.0,
-        duplicate: float = 0.0,
-        reorder: float = 0.0,
-    ) -> None:
-        self.latency, self.jitter, self.rate = latency, jitter, rate
-        self.loss, self.duplicate, self.reorder = loss, duplicate, reorder
-        self.is_cut = False
-        self.free_at = 0.0  # when what was sent before has left
+    latency: float = 0.0
+    jitter: float = 0.0
+    rate: float | None = None
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    is_cut: bool = field(default=False, init=False)
+    free_at: float = field(default=0.0, init=False)  # when what was sent before has left
 
     def delay(self, now: float, size: int, dice: random.Random) -> float:
         """How long *size* bytes take that are sent *now*."""
@@ -86,26 +84,12 @@ class Link:
 class Flow:
     """One direction of a connection: what is sent arrives in order, late if the link is cut meanwhile."""
 
-    __slots__ = (
-        "_first_failure",
-        "_last",
-        "_pause",
-        "_queue",
-        "is_syn",
-        "link",
-        "on_give_up",
-        "source",
-        "target",
-    )
-
-    def __init__(self, source: Host, target: Host, on_give_up: Callable[[], None]) -> None:
-        self.source, self.target = source, target
+    def __init__(self, source: Host, target: Host, on_give_up: Callable[[], None] | None = None) -> None:
+        self.source, self.target, self.on_give_up = source, target, on_give_up
         self.link = source.world.network.link(source, target)
-        self.on_give_up = on_give_up
         self.is_syn = True
         self._queue: deque[tuple[Callable[..., bool | None], tuple[Any, ...]]] = deque()
-        self._last = 0.0
-        self._pause, self._first_failure = 0.0, 0.0
+        self._last = self._pause = self._first_failure = 0.0
 
     def send(self, size: int, deliver: Callable[..., bool | None], *args: Any) -> None:
         """Have ``deliver(*args)`` called on arrival. If it returns False it is sent again."""
@@ -120,9 +104,8 @@ class Flow:
             what = PACKETS[deliver.__name__].format(size=size - 40)
             world.tell("packet", f"{self.target.name} {what}", self.source.name)
         if when <= now and not self._queue and self._is_open():
-            if deliver(*args) is not False:
-                return
-            self._fail(deliver, args)
+            if deliver(*args) is False:
+                self._fail(deliver, args)
             return
         if delay > link.latency + link.jitter and world.choices.said and not world.choices.said[-1]:
             what = PACKETS[deliver.__name__].format(size=size - 40)
@@ -154,9 +137,11 @@ class Flow:
         if not self._pause:
             self._pause = 1.0 if self.is_syn else RETRY
             self._first_failure = now
-        if now + self._pause - self._first_failure > (GIVE_UP_SYN if self.is_syn else GIVE_UP):
+        end = self._first_failure + (GIVE_UP_SYN if self.is_syn else GIVE_UP)
+        if now + self._pause > end:
             self._queue.clear()
-            world.at(self._first_failure + (GIVE_UP_SYN if self.is_syn else GIVE_UP), self.on_give_up)
+            if self.on_give_up is not None:
+                world.at(end, self.on_give_up)
             return
         self._queue.appendleft((deliver, args))
         self._last = now + self._pause
@@ -172,7 +157,6 @@ class Network:
         self.hosts: dict[str, Host] = {}
         self._by_address: dict[str, Host] = {}
         self._links: dict[tuple[Host, Host], Link] = {}
-        self.latency = 0.0
 
     # -- hosts -----------------------------------------------------------------------------------------------
 
@@ -189,17 +173,13 @@ class Network:
 
     def link(self, source: Host, target: Host) -> Link:
         """The link from *source* to *target*."""
-        key = source, target
-        if key not in self._links:
-            self._links[key] = Link(0.0 if source is target else self.latency)
-        return self._links[key]
+        return self._links.setdefault((source, target), Link())
 
-    def set_link(self, source: Host, target: Host, link: Link) -> None:
-        old = self._links.get((source, target))
-        if old is None:
-            self._links[source, target] = link
-        else:  # connections know it already
-            vars(old).update(vars(link))
+    def set_link(self, source: Host, target: Host, new: Link) -> None:
+        """Have the link be like *new*. Connections know it already, and a partition lasts until `heal`."""
+        link = self.link(source, target)
+        new.is_cut = link.is_cut
+        vars(link).update(vars(new))
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -208,24 +188,19 @@ class Network:
     ) -> list[Any]:
         """As `socket.getaddrinfo`: numbers, localhost, the names of hosts. Raises `socket.gaierror`."""
         name = host.decode() if isinstance(host, bytes) else host
-        if flags & socket.AI_NUMERICHOST and name and not _is_numeric(name):
+        if not name or _is_numeric(name) or "%" in str(name):
+            return real_getaddrinfo(host, port, family, type, proto, flags)
+        if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        known = self.hosts.get(name) if isinstance(name, str) else None
-        if name == "localhost":
-            addresses: tuple[str, ...] = ("127.0.0.1", "::1")
-        elif known is not None and not _is_numeric(name):
-            addresses = known.addresses
-        elif name is None or name == "" or _is_numeric(name) or "%" in str(name):
-            return _numeric_addresses(host, port, family, type, proto, flags)
-        else:
-            raise socket.gaierror(
-                socket.EAI_NONAME, f"Name or service not known: the world has no host {name!r}"
-            )
+        if name != "localhost" and name not in self.hosts:
+            text = f"Name or service not known: the world has no host {name!r}"
+            raise socket.gaierror(socket.EAI_NONAME, text)
+        addresses = LOOPBACK.values() if name == "localhost" else self.hosts[name].addresses
         found: list[Any] = []
         for address in addresses:
             kind = socket.AF_INET6 if ":" in address else socket.AF_INET
             if family in (0, kind):
-                found += _numeric_addresses(address, port, kind, type, proto, flags & ~socket.AI_CANONNAME)
+                found += real_getaddrinfo(address, port, kind, type, proto, flags & ~socket.AI_CANONNAME)
         if not found:
             raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
         if len(found) > 1 and self.world.choices.ask("net", 1):
@@ -247,10 +222,6 @@ def _is_numeric(name: str) -> bool:
     return True
 
 
-def _numeric_addresses(host: Any, port: Any, family: int, type: int, proto: int, flags: int) -> list[Any]:
-    return real_getaddrinfo(host, port, family, type, proto, flags)
-
-
 #: The real one, which needs no network for numbers.
 real_getaddrinfo = socket.getaddrinfo
 
@@ -262,53 +233,44 @@ class Ports:
         self.host = host
         self._bound: dict[tuple[str, int], list[Any]] = {}
         self._waiting: dict[int, float] = {}
-        self._next = 0
+        self._free = cycle(PORTS)
 
     def bind(self, file: Any, address: str, port: int) -> int:
         """Give *file* the port (0: a free one). Raises OSError EADDRINUSE."""
         if port == 0:
-            for _ in PORTS:
-                port = PORTS[self._next % len(PORTS)]
-                self._next += 1
-                if not self._bound.get((file.protocol, port)) and not self._is_waiting(port):
+            for port in islice(self._free, len(PORTS)):
+                if not self.users(file.kind, port) and not self._is_waiting(port):
                     break
             else:
                 raise failure(errno.EADDRINUSE)
         else:
-            for other in self._bound.get((file.protocol, port), ()):
-                if _overlap(file, address, other, other.local[0]) and not _may_share(file, other):
-                    raise failure(errno.EADDRINUSE)
-            if file.protocol == "tcp" and self._is_waiting(port) and not file.reuses_address:
-                raise failure(errno.EADDRINUSE)
-        self._bound.setdefault((file.protocol, port), []).append(file)
+            for other in self.users(file.kind, port):
+                fail_if(_overlap(file, address, other) and not _may_share(file, other), errno.EADDRINUSE)
+            waits = file.kind == "tcp" and self._is_waiting(port) and not file.reuses_address
+            fail_if(waits, errno.EADDRINUSE)
+        self._bound.setdefault((file.kind, port), []).append(file)
         return port
 
     def release(self, file: Any, port: int, waits: bool = False) -> None:
         """*file* gives *port* back; with *waits* only after a minute, unless SO_REUSEADDR is set."""
-        users = self._bound.get((file.protocol, port), [])
-        if file in users:
-            users.remove(file)
-            if not users:
-                del self._bound[file.protocol, port]
+        if file in self.users(file.kind, port):
+            self.users(file.kind, port).remove(file)
         if waits:
             self._waiting[port] = self.host.world.clock.now + TIME_WAIT
 
     def _is_waiting(self, port: int) -> bool:
         return self._waiting.get(port, -1.0) > self.host.world.clock.now
 
-    def users(self, protocol: str, port: int) -> list[Any]:
+    def users(self, kind: str, port: int) -> list[Any]:
         """Who is bound to *port*."""
-        return self._bound.get((protocol, port), [])
+        return self._bound.get((kind, port), [])
 
     def check_listen(self, file: Any) -> None:
         """Raise OSError EADDRINUSE if another one listens where *file* wants to."""
         for other in self.users("tcp", file.local[1]):
-            if (
-                other is not file
-                and other.state == "listening"
-                and _overlap(file, file.local[0], other, other.local[0])
-            ) and not (file.reuses_port and other.reuses_port):
-                raise failure(errno.EADDRINUSE)
+            is_other = other is not file and other.state == "listening"
+            share = file.reuses_port and other.reuses_port
+            fail_if(is_other and not share and _overlap(file, file.local[0], other), errno.EADDRINUSE)
 
 
 def takes(file: Any, family: int, address: str) -> bool:
@@ -320,16 +282,15 @@ def takes(file: Any, family: int, address: str) -> bool:
     return file.family == socket.AF_INET6 and bound == "::" and not file.is_v6only
 
 
-def _overlap(file: Any, address: str, other: Any, bound: str) -> bool:
+def _overlap(file: Any, address: str, other: Any) -> bool:
+    bound = other.local[0]
     if file.family == other.family:
         return address in ANY or bound in ANY or address == bound
-    six, its, _four = (file, address, bound) if file.family == socket.AF_INET6 else (other, bound, address)
+    six, its = (file, address) if file.family == socket.AF_INET6 else (other, bound)
     return its == "::" and not six.is_v6only
 
 
 def _may_share(file: Any, other: Any) -> bool:
     if file.reuses_port and other.reuses_port:
         return True
-    if file.protocol == "udp":
-        return bool(file.reuses_address and other.reuses_address)
     return bool(file.reuses_address and other.reuses_address and other.state != "listening")

@@ -13,11 +13,10 @@ from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from stat import S_IFIFO
 from typing import TYPE_CHECKING, Any
 
-from .files import File, failure
+from .files import File, fail_if
 
 if TYPE_CHECKING:
     from .hosts import Host
-    from .world import World
 
 PAGE, PAGES = 4096, 16
 
@@ -30,9 +29,9 @@ class PipeEnd(File):
     state = "connected"
     is_sink = False  # a reader that takes all, and forgets it
 
-    def __init__(self, world: World, host: Host, writer: PipeEnd | None = None) -> None:
-        super().__init__(world, host)
-        self.other: PipeEnd | None = writer  # None: closed
+    def __init__(self, host: Host, writer: PipeEnd | None = None) -> None:
+        super().__init__(host)
+        self.other: Any = writer  # None: closed
         self.is_reader = writer is not None
         #: [how much of the page has been written, what has not been read of that]; both ends have them.
         self.pages: deque[list[Any]] = deque() if writer is None else writer.pages
@@ -45,10 +44,8 @@ class PipeEnd(File):
         return (POLLOUT if len(self.pages) < PAGES else 0) | (POLLERR if self.other is None else 0)
 
     def recv(self, size: int, peek: bool = False) -> bytes:
-        if not self.is_reader:
-            raise failure(errno.EBADF)
-        if not self.pages and self.other is not None and size:
-            raise failure(errno.EAGAIN)
+        fail_if(not self.is_reader, errno.EBADF)
+        fail_if(not self.pages and self.other is not None and size, errno.EAGAIN)
         held = sum(len(page[1]) for page in self.pages)
         size = left = self.cut(min(size, held), "read")
         data = bytearray()
@@ -64,12 +61,10 @@ class PipeEnd(File):
         return bytes(data)
 
     def send(self, data: Any) -> int:
-        if self.is_reader:
-            raise failure(errno.EBADF)
+        fail_if(self.is_reader, errno.EBADF)
         if not len(data):
             return 0
-        if self.other is None:
-            raise failure(errno.EPIPE)
+        fail_if(self.other is None, errno.EPIPE)
         if self.other.is_sink:
             return len(data)
         count, done = len(data), 0
@@ -84,8 +79,7 @@ class PipeEnd(File):
             piece = bytes(data[done : min(done + PAGE, count)])
             self.pages.append([len(piece), piece])
             done += len(piece)
-        if not done:
-            raise failure(errno.EAGAIN)
+        fail_if(not done, errno.EAGAIN)
         self.other.changed()
         return done
 

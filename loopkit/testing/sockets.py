@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import outside
 from .datagrams import Udp, UnixDatagrams
 from .errors import EscapedError
-from .files import copied, failure, in_bytes
+from .files import copied, fail_if, in_bytes
 from .streams import UnixStream
 from .tcp import Tcp
 
@@ -30,23 +30,44 @@ __all__ = ["SimSocket"]
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
+#: What a family and a type make.
+KINDS: dict[tuple[int, int], Any] = {
+    (socket.AF_INET, socket.SOCK_STREAM): Tcp,
+    (socket.AF_INET6, socket.SOCK_STREAM): Tcp,
+    (socket.AF_INET, socket.SOCK_DGRAM): Udp,
+    (socket.AF_INET6, socket.SOCK_DGRAM): Udp,
+    (socket.AF_UNIX, socket.SOCK_STREAM): UnixStream,
+    (socket.AF_UNIX, socket.SOCK_DGRAM): UnixDatagrams,
+}
+
 #: As plain numbers: an IntFlag's ``&`` costs as much as the call it is in.
 PEEK, DONTWAIT = int(socket.MSG_PEEK), int(socket.MSG_DONTWAIT)
 
-#: Options that are an attribute of the open file.
-ATTRIBUTES = {
-    (socket.SOL_SOCKET, socket.SO_REUSEADDR): "reuses_address",
-    (socket.SOL_SOCKET, socket.SO_REUSEPORT): "reuses_port",
-    (socket.SOL_SOCKET, socket.SO_BROADCAST): "may_broadcast",
-    (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY): "is_v6only",
+
+def _linger(value: bytes) -> bytes:
+    return bool(int.from_bytes(value[:4], "little")).to_bytes(4, "little") + value[4:8]
+
+
+#: Options that are an attribute of the open file, and what setting them makes of the value; None: nobody can.
+OPTIONS: dict[tuple[int, int], tuple[str, Callable[[Any], Any] | None]] = {
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR): ("reuses_address", bool),
+    (socket.SOL_SOCKET, socket.SO_REUSEPORT): ("reuses_port", bool),
+    (socket.SOL_SOCKET, socket.SO_BROADCAST): ("may_broadcast", bool),
+    (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY): ("is_v6only", bool),
+    (socket.SOL_SOCKET, socket.SO_SNDBUF): ("send_size", lambda size: max(2 * size, 4608)),
+    (socket.SOL_SOCKET, socket.SO_RCVBUF): ("receive_size", lambda size: max(2 * size, 2304)),
+    (socket.SOL_SOCKET, socket.SO_LINGER): ("linger", _linger),
+    (socket.SOL_SOCKET, socket.SO_TYPE): ("type", None),
+    (socket.SOL_SOCKET, socket.SO_DOMAIN): ("family", None),
+    (socket.SOL_SOCKET, socket.SO_ACCEPTCONN): ("is_listening", None),
+    (socket.SOL_SOCKET, socket.SO_ERROR): ("error", None),
 }
-SIZES = {socket.SO_SNDBUF: "send_size", socket.SO_RCVBUF: "receive_size"}
 
 
 class SimSocket(socket.socket):
     """A socket of a simulated kernel."""
 
-    __slots__ = ("_family", "_fd", "_proto", "_seconds", "_type", "file", "world")
+    __slots__ = ("_fd", "_proto", "_seconds", "file", "world")
 
     world: World
     file: Any
@@ -57,49 +78,32 @@ class SimSocket(socket.socket):
             raise RuntimeError("a simulated socket is made while a simulation runs")
         self.world = loop.world
         self._io_refs, self._closed, self._fd = 0, False, -1
-        if fileno is not None:
-            file = self.world.files.get(fileno)
-            if file is None:
-                raise failure(errno.EBADF)
-            self._adopt(file, fileno)
-            return
-        family = socket.AF_INET if family == -1 else family
-        kind = (socket.SOCK_STREAM if type == -1 else type) & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._proto = 0 if proto == -1 else proto
-        file = self._make(int(family), int(kind))
-        self._adopt(file, self.world.files.install(file))
+        if fileno is None:
+            family = socket.AF_INET if family == -1 else family
+            type = socket.SOCK_STREAM if type == -1 else type
+            file = self._make(family, type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
+            fileno = self.world.files.install(file)
+        self.file, self._fd = self.world.files.file(fileno), fileno
+        self._seconds: float | None = socket.getdefaulttimeout()
 
     def _make(self, family: int, kind: int) -> Any:
-        host = outside.current_host(self.world)
-        if family in INTERNET and kind == socket.SOCK_STREAM:
-            return Tcp(self.world, host, family)
-        if family in INTERNET and kind == socket.SOCK_DGRAM:
-            return Udp(self.world, host, family)
-        if family == socket.AF_UNIX and kind == socket.SOCK_STREAM:
-            return UnixStream(self.world, host)
-        if family == socket.AF_UNIX and kind == socket.SOCK_DGRAM:
-            return UnixDatagrams(self.world, host)
+        if (family, kind) in KINDS:
+            return KINDS[family, kind](outside.current_host(self.world), int(family))
         raise EscapedError(
             f"sockets of family {family} and type {kind} are not simulated; TCP, UDP, and Unix streams and "
             "datagrams are. With real_sockets() this one is real"
         )
 
-    def _adopt(self, file: Any, fd: int) -> None:
-        self.file, self._fd = file, fd
-        self._family, self._type = file.family, int(file.type)
-        if not hasattr(self, "_proto"):
-            self._proto = 0
-        self._seconds: float | None = socket.getdefaulttimeout()
-
     # -- what it is ------------------------------------------------------------------------------------------
 
     @property
     def family(self) -> Any:
-        return socket.AddressFamily(self._family)
+        return socket.AddressFamily(self.file.family)
 
     @property
     def type(self) -> Any:
-        return socket.SocketKind(self._type)
+        return self.file.type
 
     @property
     def proto(self) -> Any:
@@ -113,9 +117,9 @@ class SimSocket(socket.socket):
         return self._fd
 
     def __repr__(self) -> str:
-        text = f"<socket.socket {'[closed] ' if self._fd < 0 else ''}fd={self._fd}, family={self._family}"
+        text = f"<socket.socket {'[closed] ' if self._fd < 0 else ''}fd={self._fd}, family={self.file.family}"
         if self._fd >= 0:
-            text += f", type={self._type}, proto={self._proto}, simulated: {self.file.tell()}"
+            text += f", type={int(self.type)}, proto={self._proto}, simulated: {self.file.tell()}"
         return f"{text}>"
 
     def gettimeout(self) -> float | None:
@@ -124,25 +128,17 @@ class SimSocket(socket.socket):
     def settimeout(self, value: Any) -> None:
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
-        self._seconds = None if value is None else float(value)
         self._check().blocks = value is None
+        self._seconds = None if value is None else float(value)
 
     def setblocking(self, flag: Any) -> None:
-        self._check().blocks = bool(flag)
-        self._seconds = None if flag else 0.0
+        self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
         return self._seconds != 0.0
 
-    def get_inheritable(self) -> bool:
-        return False
-
-    def set_inheritable(self, inheritable: bool) -> None:
-        pass
-
     def _check(self) -> Any:
-        if self._fd < 0:
-            raise failure(errno.EBADF)
+        fail_if(self._fd < 0, errno.EBADF)
         return self.file
 
     # -- blocking --------------------------------------------------------------------------------------------
@@ -157,21 +153,21 @@ class SimSocket(socket.socket):
     # -- addresses -------------------------------------------------------------------------------------------
 
     def _resolved(self, address: Any) -> Any:
-        if self._family not in INTERNET:
+        family = self.file.family
+        if family not in INTERNET:
             return address
         if not isinstance(address, tuple):
-            family = "AF_INET6" if self._family == socket.AF_INET6 else "AF_INET"
-            raise TypeError(f"{family} address must be tuple, not {type(address).__name__}")
+            raise TypeError(f"{self.family.name} address must be tuple, not {type(address).__name__}")
         host, port = address[:2]
         if not isinstance(port, int):
             raise TypeError("'str' object cannot be interpreted as an integer")
         if not 0 <= port <= 65535:
             raise OverflowError("port must be 0-65535.")
         if host == "":
-            return ("::" if self._family == socket.AF_INET6 else "0.0.0.0", *address[1:])
+            return ("::" if family == socket.AF_INET6 else "0.0.0.0", *address[1:])
         if host == "<broadcast>":
             return ("255.255.255.255", port)
-        return self.world.network.resolve(host, port, self._family, self._type)[0][4]
+        return self.world.network.resolve(host, port, family, self.file.type)[0][4]
 
     def bind(self, address: Any) -> None:
         self._check().bind(self._resolved(address))
@@ -182,7 +178,7 @@ class SimSocket(socket.socket):
     def connect(self, address: Any) -> None:
         file = self._check()
         address = self._resolved(address)
-        if self._seconds == 0.0 or self._type != socket.SOCK_STREAM or self._family == socket.AF_UNIX:
+        if self._seconds == 0.0 or file.kind != "tcp":
             self._wait(file.connect, address)
             return
         try:
@@ -193,9 +189,9 @@ class SimSocket(socket.socket):
         self.world.blocked(lambda: self._connected(file), self._seconds)
 
     def _connected(self, file: Any) -> None:
-        if file.state == "connecting":
-            raise failure(errno.EAGAIN)
-        file.connect(file.remote) if file.progress == "connecting" else None
+        fail_if(file.state == "connecting", errno.EAGAIN)
+        if file.progress == "connecting":
+            file.connect(file.remote)
 
     def connect_ex(self, address: Any) -> int:
         try:
@@ -203,27 +199,18 @@ class SimSocket(socket.socket):
         except socket.gaierror:
             raise
         except OSError as exc:
-            if exc.errno is None:
-                return errno.EAGAIN
-            return exc.errno
+            return exc.errno or errno.EAGAIN
         return 0
 
     def accept(self) -> tuple[socket.socket, Any]:
         file = self._check()
-        if file.host.fd_limit is not None and file.host.fds >= file.host.fd_limit:
-            raise failure(errno.EMFILE)
-        client = self._wait(file.accept, self._seconds is None)
-        sock = self.world.socket_type.of(self.world, client)
-        return sock, client.remote if self._family != socket.AF_UNIX else ""
+        fail_if(file.host.is_out_of_fds, errno.EMFILE)
+        client, address = self._wait(file.accept, self._seconds is None)
+        return self._of(client), address
 
-    @classmethod
-    def of(cls, world: World, file: Any) -> SimSocket:
-        """A new descriptor for *file*, and a socket on it."""
-        sock = cls.__new__(cls)
-        sock.world = world
-        sock._io_refs, sock._closed, sock._fd = 0, False, -1
-        sock._adopt(file, world.files.install(file))
-        return sock
+    def _of(self, file: Any) -> Any:
+        """Another socket, on a new descriptor for *file*."""
+        return self.world.socket_type(fileno=self.world.files.install(file))
 
     def getsockname(self) -> Any:
         return self._check().local
@@ -233,28 +220,20 @@ class SimSocket(socket.socket):
 
     # -- data ------------------------------------------------------------------------------------------------
 
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        if bufsize < 0:
-            raise ValueError("negative buffersize in recv")
-        if not bufsize and self._type == socket.SOCK_STREAM:
-            return b""
-        if flags & DONTWAIT:
-            result: bytes = self._check().recv(bufsize, bool(flags & PEEK))
-            return result
-        result = self._wait(self.file.recv, bufsize, bool(flags & PEEK))
-        return result
+    def recv(self, bufsize: int, flags: int = 0) -> Any:
+        return SimSocket.recvfrom(self, bufsize, flags)[0]
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        with in_bytes(buffer) as view:
-            data = SimSocket.recv(self, _fitting(view, nbytes), flags)
-            view[: len(data)] = data
-            return len(data)
+        return SimSocket.recvfrom_into(self, buffer, nbytes, flags)[0]
 
-    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
-        if self._type == socket.SOCK_STREAM:
-            return SimSocket.recv(self, bufsize, flags), None if self._family != socket.AF_UNIX else ""
-        result: tuple[bytes, Any] = self._wait(self.file.recvfrom, bufsize, bool(flags & PEEK))
-        return result
+    def recvfrom(self, bufsize: int, flags: int = 0) -> Any:
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv")
+        if not bufsize and self.file.type == socket.SOCK_STREAM:
+            return b"", None
+        if flags & DONTWAIT:
+            return self._check().recvfrom(bufsize, bool(flags & PEEK))
+        return self._wait(self.file.recvfrom, bufsize, bool(flags & PEEK))
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         with in_bytes(buffer) as view:
@@ -266,30 +245,24 @@ class SimSocket(socket.socket):
         data, address = self.recvfrom(bufsize, flags)
         return data, [], 0, address
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        count: int = self._wait(self.file.send, copied(data))
-        return count
+    def send(self, data: Any, flags: int = 0) -> Any:
+        return self._wait(self.file.send, copied(data))
 
-    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
-        data = b"".join(bytes(part) for part in buffers)
-        count: int = (
-            self._wait(self.file.send, data) if address is None else SimSocket.sendto(self, data, address)
-        )
-        return count
+    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> Any:
+        data = b"".join(buffers)
+        return SimSocket.send(self, data) if address is None else SimSocket.sendto(self, data, address)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         rest = memoryview(copied(data))  # of our own copy: what is left of it is not copied again
         while rest:
             rest = rest[self._wait(self.file.send, rest) :]
 
-    def sendto(self, data: Any, *rest: Any) -> int:
+    def sendto(self, data: Any, *rest: Any) -> Any:
         if not rest:
             raise TypeError("sendto() takes 2 or 3 arguments (1 given)")
-        data = copied(data)
-        if self._type == socket.SOCK_STREAM:
-            return self.send(data)
-        count: int = self._wait(self.file.sendto, data, self._resolved(rest[-1]))
-        return count
+        if self.file.type == socket.SOCK_STREAM:
+            return SimSocket.send(self, data)
+        return self._wait(self.file.sendto, copied(data), self._resolved(rest[-1]))
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         return self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined,no-any-return]
@@ -300,47 +273,27 @@ class SimSocket(socket.socket):
         file = self._check()
         if isinstance(value, (bytes, bytearray)) and len(value) == 4:
             value = int.from_bytes(value, "little")
-        if level == socket.SOL_SOCKET and option == socket.SO_LINGER:
-            on, seconds = int.from_bytes(value[:4], "little"), int.from_bytes(value[4:8], "little")
-            file.linger = seconds if on else None
-            file.options[level, option] = bytes(value)
-        elif level == socket.SOL_SOCKET and option in SIZES:
-            setattr(file, SIZES[option], max(2 * int(value), 4608 if option == socket.SO_SNDBUF else 2304))
+        name, convert = OPTIONS.get((level, option), ("", None))
+        if convert is not None:
+            setattr(file, name, convert(value))
         else:
-            name = ATTRIBUTES.get((level, option))
-            if name is not None and hasattr(file, name):
-                setattr(file, name, bool(value))
             file.options[level, option] = value
 
     def getsockopt(self, level: int, option: int, buflen: int | None = None) -> Any:
         file = self._check()
-        value: Any = None
-        if level == socket.SOL_SOCKET:
-            if option == socket.SO_ERROR:
-                value = file.take_error()
-            elif option == socket.SO_TYPE:
-                value = self._type
-            elif option in SIZES:
-                value = getattr(file, SIZES[option])
-            elif option == socket.SO_ACCEPTCONN:
-                value = int(file.state == "listening")
-            elif option == socket.SO_DOMAIN:
-                value = self._family
-        name = ATTRIBUTES.get((level, option))
-        if name is not None:
-            value = int(getattr(file, name, False))
-        if value is None:
-            value = file.options.get((level, option), 0)
-        if buflen is None:
-            return value
-        return value if isinstance(value, bytes) else int(value).to_bytes(buflen, "little")
+        name, _ = OPTIONS.get((level, option), ("", None))
+        value = getattr(file, name) if name else file.options.get((level, option), 0)
+        if name == "error":
+            file.error = 0
+        if isinstance(value, bytes):
+            return value if buflen is not None else int.from_bytes(value[:4], "little")
+        return int(value) if buflen is None else int(value).to_bytes(buflen, "little")
 
     # -- ending ----------------------------------------------------------------------------------------------
 
     def shutdown(self, how: int) -> None:
         file = self._check()
-        if how not in (0, 1, 2):
-            raise failure(errno.EINVAL)
+        fail_if(how not in (0, 1, 2), errno.EINVAL)
         file.shutdown(how)
 
     def _real_close(self, _ss: Any = None) -> None:
@@ -357,7 +310,7 @@ class SimSocket(socket.socket):
         return fd
 
     def dup(self) -> Any:
-        sock = self.world.socket_type.of(self.world, self._check())
+        sock = self._of(self._check())
         sock._seconds = self._seconds
         return sock
 

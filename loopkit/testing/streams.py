@@ -11,57 +11,61 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from select import POLLERR, POLLHUP, POLLIN, POLLOUT
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .files import File, failure
+from .families import BOTH, READ, WRITE, Socket, Unix
+from .files import fail_if, failure
 
 if TYPE_CHECKING:
     from .hosts import Host
-    from .world import World
-
-#: sk_shutdown: this side reads no more, writes no more.
-READ, WRITE, BOTH = 1, 2, 3
-
-#: Bytes a connection holds on each side, unless SO_SNDBUF or SO_RCVBUF say otherwise: net.core.wmem_default.
-BUFFER = 208 * 1024
-
-SEGMENT = 64 * 1024
 
 
-class Stream(File):
-    """What TCP and Unix streams share: buffers, a peer, a queue of clients."""
+class Stream(Socket):
+    """What TCP and Unix streams share: bytes that have come, a queue of clients."""
 
-    family: int
     type = socket.SOCK_STREAM
+    is_at_end = False  # the peer has said that nothing follows
+    #: In these states recv is an error of its own.
+    deaf: ClassVar[dict[str, int]]
 
-    def __init__(self, world: World, host: Host) -> None:
-        super().__init__(world, host)
-        self.state = "closed"  # "listening", "connecting", "connected"
-        self.shut = 0
-        self.peer: Any = None
+    def __init__(self, host: Host, family: int) -> None:
+        super().__init__(host, family)
         self.received = bytearray()
-        self.backlog = 0
         self.clients: deque[Any] = deque()
-        self.options: dict[tuple[int, int], Any] = {}
-        self.send_size = self.receive_size = host.buffers or BUFFER
-        self.local: Any = None
-        self.remote: Any = None
+        self.backlog = 0
 
-    # -- receiving -------------------------------------------------------------------------------------------
+    # -- data ------------------------------------------------------------------------------------------------
 
-    def take(self, size: int, peek: bool = False) -> bytes:
+    def fitting(self, data: Any, room: int) -> Any:
+        """As much of *data* as is sent now. Raises OSError EAGAIN if there is no room."""
+        fail_if(room <= 0 and len(data), errno.EAGAIN)
+        return data[: self.cut(min(room, len(data)), "write")]
+
+    def recv(self, size: int, peek: bool = False) -> bytes:
         """At most *size* bytes of what has come; some may be left out, as if they had not come yet."""
-        if not peek:
-            size = self.cut(min(size, len(self.received)), "read")
+        if self.state in self.deaf:
+            raise failure(self.deaf[self.state])
+        if not self.received:
+            if self.is_at_end:
+                return b""
+            self.raise_error()
+            if self.shut & READ:
+                return b""
+            raise failure(errno.ENOTCONN if self.state == "closed" else errno.EAGAIN)
+        if peek:
+            return bytes(self.received[:size])
+        size = self.cut(min(size, len(self.received)), "read")
         data = bytes(self.received[:size])
-        if not peek:
-            del self.received[:size]
-            self.read_some()
+        del self.received[:size]
+        self.read_some()
         return data
+
+    def recvfrom(self, size: int, peek: bool = False) -> tuple[bytes, Any]:
+        return self.recv(size, peek), None
 
     def read_some(self) -> None:
         """There is room in the receive buffer."""
+        raise NotImplementedError
 
     # -- accepting -------------------------------------------------------------------------------------------
 
@@ -71,146 +75,88 @@ class Stream(File):
 
     def accept(self, waits: bool = False) -> Any:
         """A client; with *waits* the call would block, were there none: where none can come it ends."""
-        if self.state != "listening" or (waits and self.shut & READ and not self.clients):
-            raise failure(errno.EINVAL)
-        if not self.clients:
-            raise failure(errno.EAGAIN)
+        is_shut = waits and self.shut & READ and not self.clients
+        fail_if(self.state != "listening" or is_shut, errno.EINVAL)
+        fail_if(not self.clients, errno.EAGAIN)
+        self.changed()
         client = self.clients.popleft()
-        self.accepted()
-        return client
+        return client, client.remote
 
-    def accepted(self) -> None:
-        """There is room in the queue."""
+    def refuse_clients(self) -> None:
+        """Nobody is going to accept those who wait."""
+        while self.clients:
+            self.clients.popleft().abort()
 
     def tell(self) -> str:
-        where = f"{self.local} - {self.remote}" if self.remote else f"{self.local}"
-        what = f"{self.kind} {where}: {self.state}"
-        if self.state == "connected":
-            what += f", {len(self.received)} bytes to read"
-        return what
+        what = f", {len(self.received)} bytes to read" if self.state == "connected" else ""
+        return f"{super().tell()}: {self.state}{what}"
 
 
-class UnixStream(Stream):
+class UnixStream(Unix, Stream):
     """A Unix stream socket: what is written is there at once."""
 
-    family = socket.AF_UNIX
-    protocol = kind = "unix"
-    has_name = False
-
-    def __init__(self, world: World, host: Host) -> None:
-        super().__init__(world, host)
-        self.local = self.remote = ""
+    kind = "unix"
+    deaf: ClassVar = dict.fromkeys(("closed", "listening"), errno.EINVAL)
 
     @property
     def is_writable(self) -> bool:
-        held = len(self.peer.received) if self.peer is not None else 0
-        return held * 4 <= self.send_size
-
-    def readiness(self) -> int:
-        mask = POLLERR if self.error else 0
-        if self.shut == BOTH or self.state == "closed":
-            mask |= POLLHUP
-        if self.shut & READ or self.received or self.clients:
-            mask |= POLLIN
-        if self.state != "listening" and self.is_writable:
-            mask |= POLLOUT
-        return mask
-
-    def bind(self, address: Any) -> None:
-        if self.has_name:
-            raise failure(errno.EINVAL)
-        self.local = self.world.paths.bind(self, address)
-        self.has_name = bool(self.local)
-
-    def peername(self) -> Any:
-        if self.state != "connected" or self.peer is None:
-            raise failure(errno.ENOTCONN)
-        return self.peer.local
+        return self.peer is None or len(self.peer.received) * 4 <= self.send_size
 
     def listen(self, backlog: int) -> None:
-        if not self.has_name or self.state == "connected":
-            raise failure(errno.EINVAL)
+        fail_if(not self.is_bound or self.state == "connected", errno.EINVAL)
         self.state, self.backlog = "listening", max(backlog, 0)
         self.changed()
 
     def connect(self, address: Any) -> None:
-        listener = self.world.paths.find(address)
-        if not isinstance(listener, UnixStream) or listener.state != "listening":
-            raise failure(errno.ECONNREFUSED if not hasattr(listener, "messages") else errno.EPROTOTYPE)
-        if listener.shut & READ:
-            raise failure(errno.ECONNREFUSED)
-        if listener.is_full:
-            raise failure(errno.EAGAIN)
-        if self.state != "closed":
-            raise failure(errno.EISCONN if self.state == "connected" else errno.EINVAL)
-        child = UnixStream(self.world, listener.host)
-        child.local = listener.local
-        child.has_name = True
+        listener = self.find(address)
+        fail_if(listener.state != "listening" or listener.shut & READ, errno.ECONNREFUSED)
+        fail_if(listener.is_full, errno.EAGAIN)
+        fail_if(self.state == "connected", errno.EISCONN)
+        fail_if(self.state != "closed", errno.EINVAL)
+        child = UnixStream(listener.host, self.family)
+        child.local, child.is_bound = listener.local, True
         self.marry(child)
         listener.clients.append(child)
         listener.changed()
 
-    def marry(self, other: UnixStream) -> None:
-        """Be the peer of *other*."""
-        self.peer, other.peer = other, self
-        self.state = other.state = "connected"
-        self.changed()
-
-    def accepted(self) -> None:
-        self.changed()
-
     def send(self, data: Any) -> int:
-        if self.peer is None or self.state != "connected":
-            raise failure(errno.ENOTCONN)
-        if self.shut & WRITE:
-            raise failure(errno.EPIPE)
+        fail_if(self.state != "connected", errno.ENOTCONN)
+        fail_if(self.shut & WRITE, errno.EPIPE)
         if len(data):
             self.raise_error()
         peer = self.peer
-        if peer.shut & READ:
-            raise failure(errno.EPIPE)
-        room = self.send_size - len(peer.received)
-        if room <= 0 and len(data):
-            raise failure(errno.EAGAIN)
-        count = self.cut(min(room, len(data)), "write")
-        peer.received += data[:count]
+        fail_if(peer.shut & READ, errno.EPIPE)
+        piece = self.fitting(data, self.send_size - len(peer.received))
+        peer.received += piece
         peer.changed()
-        return count
+        return len(piece)
 
-    def recv(self, size: int, peek: bool = False) -> bytes:
-        if self.state != "connected":
-            raise failure(errno.EINVAL)
-        if self.received:
-            return self.take(size, peek)
-        self.raise_error()
-        if self.shut & READ:
-            return b""
-        raise failure(errno.EAGAIN)
+    def recvfrom(self, size: int, peek: bool = False) -> tuple[bytes, Any]:
+        data = self.recv(size, peek)
+        return data, (data and self.remote) or None
 
     def read_some(self) -> None:
-        if self.peer is not None:
-            self.peer.changed()
+        self.peer.changed()
 
     def shutdown(self, how: int) -> None:
-        bits = how + 1
-        self.shut |= bits
-        peer = self.peer
-        if peer is not None:
-            peer.shut |= (READ if bits & WRITE else 0) | (WRITE if bits & READ else 0)
-            peer.changed()
-        self.changed()
+        super().shutdown(how)
+        if self.peer is not None:
+            self.peer.shut |= (0, WRITE, READ, BOTH)[how + 1]
+            self.peer.changed()
 
-    def release(self, waiting: bool = False) -> None:
-        peer = self.peer
-        if peer is not None:
-            peer.shut = BOTH
-            if self.received or waiting:
-                peer.error = errno.ECONNRESET
-            peer.changed()
-        while self.clients:
-            self.clients.popleft().release(True)
-        self.state = "closed"
-        self.shut = BOTH
-        self.world.paths.forget(self)
+    def release(self) -> None:
+        self._part(bool(self.received))
 
-    abort = vanish = release
+    def abort(self) -> None:
+        """End without having been accepted."""
+        self._part(True)
+
+    def _part(self, resets: bool) -> None:
+        super().release()
+        if self.peer is not None:
+            self.peer.shut = BOTH
+            if resets:
+                self.peer.error = errno.ECONNRESET
+            self.peer.changed()
+        self.refuse_clients()
+        self.state, self.shut = "closed", BOTH

@@ -45,6 +45,7 @@ STREAM = st.one_of(
     st.tuples(st.just("send"), slots, small),
     st.tuples(st.just("recv"), slots, st.sampled_from([*NOTHING, 1, 3, 100])),
     st.tuples(st.just("recv"), slots, st.just(100)),
+    st.tuples(st.just("recvfrom"), slots, st.sampled_from([2, 100])),
     st.tuples(st.just("peek"), slots, small),
     st.tuples(st.just("shutdown"), slots, st.integers(0, 2)),
     st.tuples(st.just("linger"), slots, st.just(0)),
@@ -364,3 +365,10 @@ def test_datagrams_answer_as_linux_does(operations):
 @given(st.lists(PIPE, max_size=25))
 def test_pipes_answer_as_linux_does(operations):
     compare(operations)
+
+
+def test_a_unix_client_is_called_by_its_name():
+    named = [("new", 1, "unix"), ("bind", 1, 0), ("connect", 1, 0), ("accept", 0, 2)]
+    server = [("new", 0, "unix"), ("bind", 0, 0), ("listen", 0, 1)]
+    compare([*server, *named, ("send", 1, 3), ("recvfrom", 2, 1), ("close", 1, 0), ("recvfrom", 2, 100)])
+    compare([("pair", 0, 1), ("send", 0, 3), ("recvfrom", 1, 100)])
