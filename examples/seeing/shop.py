@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 async def login(request):
-    key = hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 600_000)
+    key = hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 6_000_000)
     return web.Response(text=key.hex())
 
 
