@@ -20,7 +20,7 @@ from ..net import sendfile as sending
 from ..transports import pipe as transports
 from . import outside
 from .errors import EscapedError
-from .files import copied, failure, in_bytes
+from .files import copied, fail_if, in_bytes
 from .pipes import PipeEnd
 
 if TYPE_CHECKING:
@@ -99,18 +99,12 @@ def _writev(fd: int, file: Any, buffers: Sequence[Any]) -> int:
 def _readv(fd: int, file: Any, buffers: Sequence[Any]) -> int:
     with ExitStack() as stack:
         views = [stack.enter_context(in_bytes(buffer)) for buffer in buffers]
-        data = _read(fd, file, sum(map(len, views)))
-        done = 0
-        for view in views:
-            piece = data[done : done + len(view)]
-            view[: len(piece)] = piece
-            done += len(piece)
-        return done
+        data = io.BytesIO(_read(fd, file, sum(map(len, views))))
+        return sum(map(data.readinto, views))
 
 
 def _fstat(fd: int, file: Any) -> os.stat_result:
-    inode = file.numbers[0]
-    return os.stat_result((getattr(file, "mode", None) or S_IFSOCK, inode, 0, 1, 0, 0, 0, 0, 0, 0))
+    return os.stat_result((file.mode or S_IFSOCK, file.numbers[0], 0, 1, 0, 0, 0, 0, 0, 0))
 
 
 def _set_blocking(fd: int, file: Any, blocks: bool) -> None:
@@ -243,12 +237,12 @@ def _select(original: Any) -> Any:
         if not _all_simulated([_number(thing) for group in things for thing in group], "a select()"):
             return original(*things, timeout)
 
-        def ready(group: list[Any], mask: int) -> list[Any]:
-            return [thing for thing in group if file_of(_number(thing)).readiness() & mask]
-
-        def look() -> Any:
-            readable, writable = ready(things[0], READABLE), ready(things[1], WRITABLE)
-            return (readable, writable, []) if readable or writable else None
+        def look() -> tuple[list[Any], ...] | None:
+            found = [
+                [thing for thing in group if file_of(_number(thing)).readiness() & mask]
+                for group, mask in zip(things, (READABLE, WRITABLE, 0), strict=True)
+            ]
+            return tuple(found) if any(found) else None
 
         return _first(look, timeout) or ([], [], [])
 
@@ -267,8 +261,7 @@ def _poll(original: Any) -> Any:
             self._masks[_number(fd)] = mask
 
         def modify(self, fd: Any, mask: int) -> None:
-            if _number(fd) not in self._masks:
-                raise failure(errno.ENOENT)
+            fail_if(_number(fd) not in self._masks, errno.ENOENT)
             self._masks[_number(fd)] = mask
 
         def unregister(self, fd: Any) -> None:

@@ -44,8 +44,9 @@ def copied(data: Any) -> bytes:
 class File:
     """What a descriptor refers to; several may, after a dup."""
 
-    #: What `Deadlock` calls it.
+    #: What `Deadlock` calls it; what fchmod made of its mode.
     kind = "file"
+    mode: int | None = None
 
     def __init__(self, host: Host) -> None:
         self.world = host.world
@@ -106,7 +107,6 @@ class Table:
     """The descriptors of the world: the lowest free number from `first` on, as a kernel gives them."""
 
     def __init__(self, first: int) -> None:
-        self.first = first
         self._files: dict[int, File] = {}
         self._free: list[int] = []  # a heap
         self._new = count(first)

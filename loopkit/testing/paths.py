@@ -34,7 +34,7 @@ class Paths:
         with real_sockets(), socket.socket(socket.AF_UNIX, file.type) as maker:
             maker.bind(address)
         stat = os.stat(name)
-        if getattr(file, "mode", None) is not None:
+        if file.mode is not None:
             os.chmod(name, file.mode)
         self._files[stat.st_dev, stat.st_ino] = file
         return os.fsdecode(name)

@@ -26,7 +26,6 @@ class PipeEnd(File):
 
     kind = "pipe"
     mode = S_IFIFO | 0o600
-    state = "connected"
     is_sink = False  # a reader that takes all, and forgets it
 
     def __init__(self, host: Host, writer: PipeEnd | None = None) -> None:

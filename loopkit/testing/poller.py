@@ -13,12 +13,14 @@ c) Only files that have changed since they were last found quiet are looked at: 
 from __future__ import annotations
 
 import errno
-import os
 from math import inf
 from select import POLLERR, POLLHUP, POLLIN
 from typing import TYPE_CHECKING, Any
 
+from . import waits
 from .errors import Deadlock, EscapedError, Livelock
+from .files import fail_if
+from .outside import is_simulated_fd
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -34,19 +36,17 @@ PATIENCE = 10_000
 
 
 class SimPoller:
-    __slots__ = ("_entries", "_idle_polls", "_progress", "_real", "_touched", "world")
+    __slots__ = ("_entries", "_idle_polls", "_progress", "_touched", "world")
 
     name = "sim"
     limit: int | None = None
 
     def __init__(self, world: World, owned: Container[int] = ()) -> None:
         self.world = world
-        #: (number, file) -> mask.
-        self._entries: dict[tuple[int, File], int] = {}
+        #: (number, file) -> mask. There is no file behind the loop's own wake-up, which is real.
+        self._entries: dict[tuple[int, File | None], int] = {}
         #: Those that may have something to report, in the order in which they came to have it.
-        self._touched: dict[tuple[int, File], None] = {}
-        #: The loop's own wake-up.
-        self._real: dict[int, int] = {}
+        self._touched: dict[Any, None] = {}
         self._progress = self._idle_polls = 0
         self.world.pollers.append(self)
 
@@ -54,47 +54,37 @@ class SimPoller:
 
     def register(self, fd: int, mask: int, /) -> None:
         key = self._key(fd)
-        if key is None:
-            self._real[fd] = mask
-            return
-        if key in self._entries:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        self._entries[key] = mask
-        self._touched[key] = None
+        fail_if(key in self._entries, errno.EEXIST)
+        self._watch(key, mask)
 
     def modify(self, fd: int, mask: int, /) -> None:
-        key = self._key(fd)
-        if key is None:
-            self._real[fd] = mask
-            return
-        if key not in self._entries:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._entries[key] = mask
-        self._touched[key] = None
+        self._watch(self._entry(fd), mask)
 
     def unregister(self, fd: int, /) -> None:
-        key = self._key(fd)
-        if key is None:
-            self._real.pop(fd, None)
-            return
-        if key not in self._entries:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        key = self._entry(fd)
         del self._entries[key]
         self._touched.pop(key, None)
 
-    def _key(self, fd: int) -> tuple[int, File] | None:
-        file = self.world.files.get(fd)
-        if file is not None:
-            return fd, file
-        if fd >= self.world.first_fd:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        loop = self.world.loop
-        if loop is not None and fd != loop._wakeup.fileno() and fd not in self._real:
-            raise EscapedError(
-                f"descriptor {fd} is a real one, and this loop has a simulated kernel: it cannot wait for "
-                "it. Make the socket while the simulation runs, or run this test on loopkit.Loop"
-            )
-        return None
+    def _watch(self, key: tuple[int, File | None], mask: int) -> None:
+        self._entries[key] = mask
+        if key[1] is not None:
+            self._touched[key] = None
+
+    def _entry(self, fd: int) -> tuple[int, File | None]:
+        key = self._key(fd)
+        fail_if(key not in self._entries, errno.ENOENT)
+        return key
+
+    def _key(self, fd: int) -> tuple[int, File | None]:
+        key, loop = (fd, self.world.files.get(fd)), self.world.loop
+        if key[1] is None:
+            fail_if(is_simulated_fd(fd), errno.EBADF)
+            if loop is not None and fd != loop._wakeup.fileno() and key not in self._entries:
+                raise EscapedError(
+                    f"descriptor {fd} is a real one, and this loop has a simulated kernel: it cannot wait "
+                    "for it. Make the socket while the simulation runs, or run this test on loopkit.Loop"
+                )
+        return key
 
     # -- what files tell us ----------------------------------------------------------------------------------
 
@@ -122,10 +112,8 @@ class SimPoller:
         clock = world.clock
         if world.events and world.events[0][0] <= clock.now:
             world.deliver()
-        found = self._ready() if self._touched else []
         loop = world.loop
-        if loop is not None and loop._wakeup.pending:
-            found.append((loop._wakeup.fileno(), POLLIN))
+        found = self._found() if self._touched or loop._wakeup.pending else []
         progress = clock.jumps + world.arrivals
         if progress != self._progress:
             self._progress, self._idle_polls = progress, 0
@@ -133,7 +121,7 @@ class SimPoller:
             self._idle_polls = 0
             raise Livelock(world.tell_livelock())
         self._idle_polls += 1
-        if found or timeout == 0 or (loop is not None and loop._ready):
+        if found or timeout == 0 or loop._ready:
             return found
         return self._wait(inf if timeout is None else clock.now + timeout)
 
@@ -143,30 +131,22 @@ class SimPoller:
         if world.held:
             return []  # somebody could run, but was put off
         while True:
-            if world.threads is not None and world.threads.wait():
-                found = self._ready()
-                if loop._wakeup.pending:
-                    found.append((loop._wakeup.fileno(), POLLIN))
-                if found or loop._ready:
-                    return found
-                continue
-            coming = world.next_event()
-            if coming is None or coming >= end:
-                if world.wake_settlers():
-                    return []
-                if end == inf and coming is None:
-                    raise Deadlock(world.tell_deadlock())
-                if end != inf:
+            if world.threads is None or not world.threads.wait():
+                coming = world.next_event()
+                if coming >= end:
+                    if world.wake_settlers():
+                        return []
+                    if end == inf:
+                        raise Deadlock(waits.deadlock(loop))
                     world.clock.advance(end - world.clock.now)
                     return []
-            else:
                 world.clock.go_to(coming)
-            world.deliver()
-            found = self._ready()
+                world.deliver()
+            found = self._found()
             if found or loop._ready:
                 return found
 
-    def _ready(self) -> list[tuple[int, int]]:
+    def _found(self) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         quiet: list[Any] = []
         for key in self._touched:
@@ -178,13 +158,15 @@ class SimPoller:
                 found.append((fd, mask))
         for key in quiet:
             del self._touched[key]
-        if len(found) > 1 and self.world.choices is not None:
-            return self.world.choices.some_of(found)
+        if len(found) > 1:
+            found = self.world.choices.some_of(found)
+        wakeup = self.world.loop._wakeup
+        if wakeup.pending:
+            found.append((wakeup.fileno(), POLLIN))
         return found
 
     def close(self) -> None:
         self._entries.clear()
         self._touched.clear()
-        self._real.clear()
         if self in self.world.pollers:
             self.world.pollers.remove(self)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .children import Child
     from .choices import Choices
     from .files import Table
+    from .trace import Trace
     from .world import World
 
 
@@ -25,19 +26,14 @@ class Scenery:
     choices: Choices
     files: Table
     programs: dict[str, Callable[[Any], Any]]
-
-    def tell(self, kind: str, text: str, host: str = "") -> None:
-        """Note what happened, if anybody wants to know."""
-        raise NotImplementedError
-
-    # ---------------------------------------------------------------------------
+    trace: Trace | None
 
     def host(self, name: str, *addresses: str, fds: int | None = None, buffers: int | None = None) -> Host:
         """The host called *name*, which is made if there is none; without *addresses* it gets some.
 
         Args:
             fds: how many descriptors it may have open at once.
-            buffers: bytes that a TCP or Unix socket made on it from now on holds for either direction.
+            buffers: bytes that a socket made on it from now on holds for either direction.
         """
         known = self.network.hosts.get(name)
         if known is None:
@@ -133,6 +129,11 @@ class Scenery:
     def behaviour_of(self, program: str) -> Callable[[Any], Any] | None:
         """What stands in for *program*; None: nothing."""
         return self.programs.get(program) or self.programs.get(os.path.basename(program))
+
+    def tell(self, kind: str, text: str, host: str = "") -> None:
+        """Note what happened, if anybody wants to know."""
+        if self.trace is not None:
+            self.trace.add(cast("World", self), kind, text, host=host)
 
     def fault(self, name: str) -> bool:
         """Whether the fault called *name* happens now: never, unless schedules are explored."""

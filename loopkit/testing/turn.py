@@ -173,7 +173,7 @@ def _sleep_on(loop: SimLoop, timer: Any) -> bool:
         return False
     end = coming[value - 1]
     when = end + RESOLUTION if end + RESOLUTION > end else end * (1 + 1e-15)
-    name = world.sleeper(timer)
+    name = waits.waiter_of(loop, timer._args[0])
     world.choices.say(f"a sleep of {name} took {seconds(when - timer._when)} longer")
     timer._when = when
     timers.seq += 1

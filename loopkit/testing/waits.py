@@ -181,7 +181,9 @@ def deadlock(loop: SimLoop) -> str:
     circle = _circle(edges)
     if circle:
         lines.append("  circle: " + " -> ".join(name_of(task) for task in [*circle, circle[0]]))
-    silent = [f"  {file.tell()}" for fd, file in loop.world.files if loop.world.is_watched(fd, file)]
+    pollers = loop.world.pollers
+    watched = [file for fd, file in loop.world.files if any(poller.knows(fd, file) for poller in pollers)]
+    silent = [f"  {file.tell()}" for file in watched]
     if silent:
         lines += ["sockets that stay silent:", *silent]
     return "\n".join(lines)

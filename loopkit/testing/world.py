@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from .files import File
     from .threads import Threads
     from .trace import Trace
 
@@ -63,7 +62,6 @@ class World(Scenery):
     Raises ValueError for another word than these.
     """
 
-    first_fd = FIRST_FD
     has_warned = False  # of a real clock
 
     def __init__(
@@ -86,8 +84,8 @@ class World(Scenery):
         self.lives: list[Life] = []
         #: (when, number, callback, args): what the outside is going to do.
         self.events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
-        self._numbers = count(1)
-        self._tasks = 0
+        #: One more each time: the order in which things, and tasks, came to be.
+        self.number, self.task_number = count(1).__next__, count(1).__next__
         self.steps = 0
         #: How often something has changed for a file: packets, mostly.
         self.arrivals = 0
@@ -129,10 +127,6 @@ class World(Scenery):
 
     # -- what is going to happen -----------------------------------------------------------------------------
 
-    def number(self) -> int:
-        """One more than the last time: the order in which things came to be."""
-        return next(self._numbers)
-
     def at(self, when: float, callback: Callable[..., Any], *args: Any) -> None:
         """Have the outside do something at *when*, on the loop's clock."""
         heappush(self.events, (max(when, self.clock.now), self.number(), callback, args))
@@ -148,17 +142,10 @@ class World(Scenery):
         """Numbers of which one at least is another one after each turn."""
         return self.steps, self.clock.jumps, self.arrivals, self.loop._watches.polls
 
-    def task_number(self) -> int:
-        """The same, for tasks."""
-        self._tasks += 1
-        return self._tasks
-
-    def next_event(self) -> float | None:
-        """When the outside does something next."""
+    def next_event(self) -> float:
+        """When the outside does something next; inf: never."""
         coming = self.events[0][0] if self.events else inf
-        if self.threads is not None:
-            coming = min(coming, self.threads.deadline())
-        return None if coming == inf else coming
+        return coming if self.threads is None else min(coming, self.threads.deadline())
 
     def deliver(self) -> None:
         """Let happen what is due."""
@@ -235,8 +222,11 @@ class World(Scenery):
     def halt(self) -> None:
         """From now on there are callbacks that must not run: look at each."""
         self.halted = True
+        self._look_at_each()
+
+    def _look_at_each(self) -> None:
         if not self.explores:
-            self.explores = True
+            self.explores = True  # the plain turn would not ask
             self.loop._leave = True
 
     def blocked(self, call: Callable[[], Any], seconds: float | None) -> Any:
@@ -256,7 +246,7 @@ class World(Scenery):
             if threads is not None and threads.wait():
                 continue
             coming = self.next_event()
-            if coming is None or coming > end:
+            if coming > end or coming == inf:
                 if end == inf:
                     raise Deadlock("a blocking call in the loop's thread waits for what cannot come")
                 self.clock.advance(end - self.clock.now)
@@ -272,10 +262,6 @@ class World(Scenery):
                 self.blocked(_again, max(seconds, 0.0))
             except TimeoutError:
                 pass
-
-    def is_watched(self, fd: int, file: File) -> bool:
-        """Whether somebody waits for *fd*."""
-        return any(poller.knows(fd, file) for poller in self.pollers)
 
     def is_lost(self, task: Any) -> bool:
         """Whether *task* was on a host that has crashed since."""
@@ -320,9 +306,7 @@ class World(Scenery):
     def watch(self, check: Callable[[], None]) -> None:
         """Call *check* after every step."""
         self.checks.append(check)
-        if not self.explores:
-            self.explores = True  # the plain turn would not call it
-            self.loop._leave = True
+        self._look_at_each()
 
     def after_step(self, handle: Any, callback: Any) -> None:
         """A callback has returned."""
@@ -337,11 +321,6 @@ class World(Scenery):
         life = handle._context.get(LIFE)
         return life.host.name if isinstance(life, Life) else self.here.name
 
-    def tell(self, kind: str, text: str, host: str = "") -> None:
-        """Note what happened, if anybody wants to know."""
-        if self.trace is not None:
-            self.trace.add(self, kind, text, host=host)
-
     # -- words -----------------------------------------------------------------------------------------------
 
     def last_step(self) -> str:
@@ -350,14 +329,6 @@ class World(Scenery):
         if hasattr(owner, "get_coro"):
             return waits.name_of(owner)
         return "a callback" if self._last[1] is None else waits.callback_name(self._last[1])
-
-    def sleeper(self, timer: Any) -> str:
-        """Who waits for the sleep that *timer* ends."""
-        return waits.waiter_of(self.loop, timer._args[0])
-
-    def tell_deadlock(self) -> str:
-        """The text of a `Deadlock` now."""
-        return waits.deadlock(self.loop)
 
     def tell_livelock(self, what: str = "") -> str:
         """The text of a `Livelock` now."""
