@@ -19,6 +19,7 @@ from loopkit.diagnostics import agent
 from loopkit.diagnostics.census import census
 from tests.cli.commands import SOURCE, environment, python, run_loopkit
 from tests.support.net import unix_pair
+from tests.support.processes import wait_until_gone
 from tests.support.pythons import PYPY
 
 
@@ -172,7 +173,7 @@ def test_what_cannot_be_asked_is_one_line(tmp_path):
 @pytest.mark.parametrize("verb", ["ps", "top", "fds", "dump"])
 def test_a_stopped_process_is_told_at_once(program, verb):
     program.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, program.pid, os.WSTOPPED)
+    os.waitpid(program.pid, os.WUNTRACED)  # until it has stopped
     said = f"process {program.pid} is stopped and cannot answer: kill -CONT {program.pid} lets it go on"
     assert command(verb, program) == (2, "", f"loopkit: {said}\n")
 
@@ -209,7 +210,7 @@ def test_ctrl_c_ends_the_one_who_asks_without_a_word(silent):
 
 def test_a_process_that_has_ended_is_told():
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert wait_until_gone([process.pid], 20) == []
         ended = run_loopkit("ps", str(process.pid))
     said = f"process {process.pid} has ended; its parent has not asked for its exit code yet"
     assert ended == (2, "", f"loopkit: {said}\n")
