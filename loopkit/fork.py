@@ -35,6 +35,7 @@ def before() -> None:
 
 def after_in_child() -> None:
     """Part every loop from its parent's descriptors."""
+    asyncio._set_running_loop(None)  # as asyncio has it in a child; on PyPy `stream.py` relies on it
     inherited = [loop for loop in loops if not loop.is_closed()]
     for loop in inherited:
         part(loop)

@@ -47,6 +47,15 @@ from .base import DRAINING, LOST, REPLACED, SocketTransport
 from .flow import WriteFlow
 from .held import WatchedSocket
 
+if sys.implementation.name == "pypy":
+    from asyncio.events import _running_loop  # type: ignore[attr-defined]
+
+    def _get_running_loop() -> asyncio.AbstractEventLoop | None:
+        # asyncio's own is Python there, and a system call: that this is a child is for `fork.py` to tell.
+        loop: asyncio.AbstractEventLoop | None = _running_loop.loop_pid[0]
+        return loop
+
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextvars import Context
