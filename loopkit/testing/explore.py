@@ -118,13 +118,13 @@ def explore(
     with _quiet():
         plain = attempt(program, Choices({}))
         if plain.error is not None:
-            _found(program, plain, 0, "fifo", 0, False)
+            _found(program, plain, 0, 0, False)
         if strategy == "exhaustive":
             return _go_through(program, level, deviations, seeds, shrink)
         for count, seed in enumerate(range(first, first + seeds), 1):
             outcome = attempt(program, drawn(seed, level, strategy, plain.steps), seed)
             if outcome.error is not None:
-                _found(program, outcome, seed, level, count, shrink)
+                _found(program, outcome, seed, count, shrink)
             if count % COLLECT_EVERY == 0:
                 gc.collect(0)
         return seeds + 1
@@ -178,7 +178,7 @@ def examine(main: Callable[[], Any], token: Token, **options: Any) -> None:
     with _quiet():
         outcome = attempt(program, choices, token.seed)
         if outcome.error is not None:
-            _found(program, outcome, token.seed, token.level, 1, False)
+            _found(program, outcome, token.seed, 1, False)
     _check_followed(token, choices)
 
 
@@ -210,22 +210,19 @@ def _check_followed(parsed: Token, choices: Choices) -> None:
 # -- found ---------------------------------------------------------------------------------------------------
 
 
-def _found(program: Program, outcome: Outcome, seed: int, level: str, count: int, shrink: bool) -> None:
-    made = tuple(outcome.choices.made)
+def _found(program: Program, outcome: Outcome, seed: int, count: int, shrink: bool) -> None:
+    made, first = tuple(outcome.choices.made), seed
     if shrink and made:
         made = smaller(program, made, seed, outcome.signature, Budget())
         made, seed = lower(program, made, seed, outcome.signature, Budget())
-    trace = Trace()
-    choices = Choices.replayed(made)
-    final = attempt(program, choices, seed, trace)
-    note = ""
+    trace, note = Trace(), ""
+    final = attempt(program, Choices.replayed(made), seed, trace)
     if final.error is None:  # it depends on something that no schedule decides
         note = _unsteady(program, made, seed, trace)
-        final, choices, made = outcome, outcome.choices, tuple(outcome.choices.made)
-    label = level_of(choices.made)
-    token = Token(sys.version_info[1], label, seed, tuple(choices.made))
-    report = Report(program, final.error, label, token, choices, trace, count, final.steps)
-    report.note = note
+        final, seed = outcome._replace(trace=trace), first
+    made = tuple(final.choices.made)
+    token = Token(sys.version_info[1], level_of(made), seed, made)
+    report = Report(program, final, token, count, note)
     raise Found(report) from final.error
 
 
@@ -326,7 +323,7 @@ def _go_through(program: Program, level: str, deviations: int, limit: int, shrin
         choices.asked = []
         outcome = attempt(program, choices)
         if outcome.error is not None:
-            _found(program, outcome, 0, level, runs, shrink)
+            _found(program, outcome, 0, runs, shrink)
         if len(made) < deviations:
             waiting += _extensions(made, choices.asked)
     return runs

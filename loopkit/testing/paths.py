@@ -21,7 +21,7 @@ class Paths:
 
     def bind(self, file: Any, address: Any) -> Any:
         """Let *address* mean *file*. Raises what the kernel raises about the path; returns the name."""
-        name = os.fsencode(address) if not isinstance(address, bytes) else address
+        name = os.fsencode(address)
         if not name or name[:1] == b"\0":
             if not name:
                 self._count += 1
@@ -41,7 +41,7 @@ class Paths:
 
     def find(self, address: Any) -> Any:
         """The socket that *address* means; None if the file is there but its socket is gone."""
-        name = os.fsencode(address) if not isinstance(address, bytes) else address
+        name = os.fsencode(address)
         if name[:1] == b"\0":
             if name not in self._abstract:
                 raise failure(errno.ECONNREFUSED)

@@ -258,10 +258,5 @@ def _keep(item: pytest.Function, token: str | None) -> None:
     """Have *token* tried first the next time, or nothing."""
     cache = getattr(item.config, "cache", None)
     kept = _kept(item)
-    if cache is None or kept.get(item.nodeid) == token:
-        return
-    if token is None:
-        kept.pop(item.nodeid, None)
-    else:
-        kept[item.nodeid] = token
-    cache.set(_CACHE, kept)
+    if cache is not None and kept.get(item.nodeid) != token:
+        cache.set(_CACHE, {name: it for name, it in {**kept, item.nodeid: token}.items() if it is not None})

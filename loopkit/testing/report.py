@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from .choices import CLAIMS
 from .clock import seconds
 from .running import Program
+from .trace import Trace
 from .waits import INSIDE
 
 if TYPE_CHECKING:
-    from .choices import Choices, Token
-    from .trace import Event, Trace
+    from .choices import Token
+    from .explore import Outcome
+    from .trace import Event
 
 #: How many events of the run are shown: the last ones, which led to the failure.
 SHOWN = 40
@@ -23,33 +25,21 @@ SHOWN = 40
 class Report:
     """A failing run. ``str()`` tells it; `token` repeats it; `level` is the lowest at which it was seen."""
 
-    def __init__(
-        self,
-        program: Program,
-        error: BaseException | None,
-        level: str,
-        token: Token,
-        choices: Choices,
-        trace: Trace,
-        runs: int,
-        steps: int,
-    ) -> None:
+    def __init__(self, program: Program, outcome: Outcome, token: Token, runs: int, note: str = "") -> None:
         self._program, self._token = program, token
-        self.error = error
-        self.level = level
+        self.level, self.token, self.deviations = token.level, str(token), token.deviations
         #: Whether it can happen, and where.
-        self.claim = CLAIMS[level]
-        self.token = str(token)
-        self.deviations = token.deviations
+        self.claim = CLAIMS[token.level]
+        self.error, self.steps, self.trace = outcome.error, outcome.steps, outcome.trace or Trace()
+        #: What deviates, in words.
         self.schedule = [
             text or f"{made.kind} {made.at} was {made.value}"
-            for made, text in zip(choices.made, choices.said, strict=True)
+            for made, text in zip(token.deviations, outcome.choices.said, strict=True)
         ]
-        self.trace = trace
+        #: How many runs it took to find it; 0: none but the first, which deviates in nothing.
         self.runs = runs
-        self.steps = steps
         #: What else there is to say, or nothing.
-        self.note = ""
+        self.note = note
         #: pytest's name of the test, for the line that repeats it in a shell.
         self.test: str | None = None
         #: Whether pytest has run it, and so is what repeats it.
