@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import shlex
 import signal
@@ -159,24 +160,15 @@ def program_of(args: Any, is_shell: bool) -> list[str]:
 @outside.replaces(subprocess.Popen, "__init__")
 def _popen(original: Any) -> Any:
     @wraps(original)
-    def __init__(
-        self: Any,
-        args: Any,
-        bufsize: int = -1,
-        executable: Any = None,
-        stdin: Any = None,
-        stdout: Any = None,
-        stderr: Any = None,
-        *more: Any,
-        shell: bool = False,
-        **options: Any,
-    ) -> None:
+    def __init__(self: Any, *given: Any, **options: Any) -> None:
         loop = outside.simulation()
         if loop is None or outside.opted_out:
-            original(self, args, bufsize, executable, stdin, stdout, stderr, *more, shell=shell, **options)
+            original(self, *given, **options)
             return
+        asked = inspect.signature(original).bind(self, *given, **options).arguments
+        args, streams = asked["args"], [asked.get(name) for name in ("stdin", "stdout", "stderr")]
         self.returncode, self._child_created = -1, False  # for __del__, which comes all the same
-        words = program_of(args, shell)
+        words = program_of(args, asked.get("shell", False))
         behaviour = loop.world.behaviour_of(words[0])
         if behaviour is None:
             raise EscapedError(
@@ -184,7 +176,7 @@ def _popen(original: Any) -> Any:
                 + WAY_OUT.format(os.path.basename(words[0]))
             )
         self.__class__ = SimPopen
-        self.child = child = Child(loop.world, words, [stdin, stdout, stderr])
+        self.child = child = Child(loop.world, words, streams)
         self.args, self.pid, self.returncode = args, child.pid, None
         self.stdin, self.stdout, self.stderr = (None if pipe is None else pipe[0] for pipe in child.pipes)
         child.task = loop.create_task(child.live(behaviour), name=words[0])

@@ -216,13 +216,8 @@ def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
             examine(main, parse_token(token), **options)
         except (RuntimeError, ValueError):
             pass  # it was made for another program, or another Python
-    for name, option in (
-        ("seeds", "--loopkit-seeds"),
-        ("first", "--loopkit-seed"),
-        ("level", "--loopkit-level"),
-    ):
-        value = item.config.getoption(option)
-        if value is not None:
+    for name, option in (("seeds", "seeds"), ("first", "seed"), ("level", "level")):
+        if (value := item.config.getoption(f"--loopkit-{option}")) is not None:
             options[name] = value
     try:
         explore(main, **options)
