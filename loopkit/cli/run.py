@@ -4,7 +4,8 @@ The program must not be able to tell. So, in this very process:
 
 * a new ``__main__`` module replaces ours in ``sys.modules`` and stays there, because pickle,
   multiprocessing's spawn and functions registered with atexit look things up in it after we are gone (runpy
-  takes it away again at the end);
+  takes it away again at the end). Ours is kept alive: up to Python 3.13 the interpreter lets go of the module
+  of a script that fails, as the installed ``loopkit`` is one, and then goes on to use its dictionary;
 * ``sys.argv`` and ``sys.path[0]`` become what ``python`` makes of them; under ``-P`` there is no
   ``sys.path[0]``;
 * an exception travels on to the interpreter, which alone knows how to die of it (the status of SystemExit,
@@ -66,8 +67,13 @@ def fresh_main() -> ModuleType:
     if sys.version_info < (3, 14):
         module.__annotations__ = {}
     module.__dict__.update(__loader__=BuiltinImporter, __builtins__=builtins)
+    _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
     return module
+
+
+#: The modules that were `__main__` before.
+_replaced: list[ModuleType] = []
 
 
 def _execute(load: Callable[..., CodeType], *arguments: object) -> int:

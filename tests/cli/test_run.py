@@ -307,6 +307,18 @@ def test_it_can_be_run_by_a_tool_that_runs_programs(tmp_path: Path) -> None:
     assert ended.err.count("File ") == 1
 
 
+@pytest.mark.parametrize("text", ["def f(:", "1/0", "raise SystemExit(3)"])
+def test_the_installed_command_ends_as_python_does(tmp_path: Path, text: str) -> None:
+    """It is a script, which CPython up to 3.13 goes on to use after it has let go of it."""
+    (tmp_path / "app.py").write_text(text)
+    (tmp_path / "loopkit-command").write_text("import sys\nfrom loopkit.cli import main\nsys.exit(main())\n")
+    plain = python("app.py", cwd=tmp_path)
+    for words in (["app.py"], ["trace", "-o", "t.html", "app.py"]):
+        ours = python("loopkit-command", *words, cwd=tmp_path, PYTHONMALLOC="debug")
+        assert ours.code == plain.code
+        assert ours.err.removeprefix("loopkit: no loop has turned: there is nothing to write\n") == plain.err
+
+
 def test_starting_loads_nothing_that_the_program_did_not_ask_for() -> None:
     text = "import sys; print(*sorted(sys.modules))"
     asked = python("-c", f"import loopkit, runpy, importlib.util; {text}")
