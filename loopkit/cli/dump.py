@@ -41,5 +41,5 @@ def save(pid: int, name: str) -> int:
         raise UsageError(f"cannot write {name}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
-    print(f"wrote {path}")
+    print(f"wrote {files.shown(path)}")
     return 0

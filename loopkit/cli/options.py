@@ -98,7 +98,7 @@ def _file(name: str) -> str:
     from loopkit.diagnostics.files import check_name
 
     try:
-        return str(check_name(name).absolute())
+        return str(check_name(name))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -144,12 +144,24 @@ def apply(options: Options) -> None:
     if options.instruments and sys.flags.ignore_environment:
         raise UsageError("--metrics and its kin have no effect under python -E or -I, which ignore them")
     os.environ.update(options.instruments)
+    if any(variable in os.environ for variable, _ in INSTRUMENTS.values()):
+        _check_environment()
     if signal := dict(options.instruments).get("LOOPKIT_DUMP_SIGNAL"):
         _listen_for(signal)
     if options.debug:
         if sys.flags.ignore_environment:
             raise UsageError("--debug has no effect under python -E or -I; use python -X dev instead")
         os.environ["PYTHONASYNCIODEBUG"] = "1"
+
+
+def _check_environment() -> None:
+    """What somebody has put there: no loop could be made."""
+    from loopkit.diagnostics.instruments import check_environment
+
+    try:
+        check_environment()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _listen_for(signal: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -47,6 +48,9 @@ def main(argv: list[str]) -> int:
     ended = _Writer(tracer, path)
     try:
         code = run.main(words)
+    except UsageError:
+        ended.done = True  # there was no program
+        raise
     finally:
         tracer.stop()
         written = os.getpid() != process or ended.write("end")
@@ -113,16 +117,22 @@ class _Writer:
 
         recording = self.tracer.recording()
         if not recording.tracks:
-            print("loopkit: no loop has turned: there is nothing to write", file=sys.stderr)
+            _say("no loop has turned: there is nothing to write")
             return True
+        name = files.shown(self.path)
         try:
             files.write(recording, self.path)
         except OSError as error:
-            print(f"loopkit: cannot write {self.path}: {error.strerror}", file=sys.stderr)
+            _say(f"cannot write {name}: {error.strerror}")
             return False
         for track in recording.tracks:
             for finding in findings(track):
-                print(f"loopkit: {finding}", file=sys.stderr)
-        told = "; ".join(summary(track) for track in recording.tracks[-3:])
-        print(f"loopkit: wrote {self.path} ({told})", file=sys.stderr)
+                _say(str(finding))
+        _say(f"wrote {name} ({'; '.join(summary(track) for track in recording.tracks[-3:])})")
         return True
+
+
+def _say(text: str) -> None:
+    """On standard error, if the program has left us one."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"loopkit: {text}", file=sys.stderr, flush=True)

@@ -17,15 +17,31 @@ if TYPE_CHECKING:
 #: By the file's suffix: what `loopkit trace` can write.
 FORMS = (".html", ".json", ".txt")
 
+#: The current directory, before the program has gone elsewhere; empty if there is none.
+_begun = ""
+with contextlib.suppress(OSError):
+    _begun = os.getcwd()
+
 
 def check_name(name: str) -> Path:
-    """The path to write to. Raises ValueError if it has no form of ours, or its directory is not there."""
-    path = Path(name)
-    if path.suffix not in FORMS:
+    """The path to write to, wherever the program goes until then.
+
+    Raises ValueError if it has no form of ours, or its directory is not there.
+    """
+    if Path(name).suffix not in FORMS:
         raise ValueError(f"a trace is written as {', '.join(FORMS)}, not as {name!r}")
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    try:
+        path = Path(name).absolute()
+    except OSError as error:
+        raise ValueError(f"cannot write {name}: the current directory: {error.strerror}") from None
+    if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"cannot write {name}: there is no such directory")
     return path
+
+
+def shown(path: str | Path) -> str:
+    """The name of a file for a reader who is where the program was begun."""
+    return str(path).removeprefix(f"{_begun}/")
 
 
 def rendered(recording: Recording, suffix: str) -> str:

@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..handles import TimerHandle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..loop import Loop
 
 P = TypeVar("P", bound="Part")
 
-#: The modules that the environment asks for, by the variable's name; each has `equip(loop, value)`.
+#: The modules that the environment asks for, by the variable's name; each has `equip(loop, value)`, and
+#: `parse(value)`, which raises ValueError.
 ASKED_FOR = {
     "LOOPKIT_METRICS": "metrics",
     "LOOPKIT_WATCH": "stalls",
@@ -120,13 +123,25 @@ def instruments(loop: Any) -> Instruments:
     return found
 
 
+def asked_for() -> Iterator[tuple[Any, str]]:
+    """The modules that the environment asks for, and what it says to them."""
+    for variable, module in ASKED_FOR.items():
+        value = os.environ.get(variable, "")
+        if value not in ("", "0"):
+            yield import_module(f"{__package__}.{module}"), value
+
+
+def check_environment() -> None:
+    """Raise ValueError if a variable makes no sense: before there is a loop."""
+    for module, value in asked_for():
+        module.parse(value)
+
+
 def equip(loop: Loop) -> None:
     """Hang on *loop* what the environment asks for. Raises ValueError if a variable makes no sense."""
     try:
-        for variable, module in ASKED_FOR.items():
-            value = os.environ.get(variable, "")
-            if value not in ("", "0"):
-                import_module(f"{__package__}.{module}").equip(loop, value)
+        for module, value in asked_for():
+            module.equip(loop, value)
     except BaseException:
         loop.close()
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from .files import shown
 from .recording import Call, Note, Poll, Track
 from .stacks import Place
 
@@ -37,7 +38,7 @@ class Finding(NamedTuple):
     at: float
 
     def __str__(self) -> str:
-        where = f" ({self.place.file}:{self.place.line})" if self.place is not None else ""
+        where = f" ({shown(self.place.file)}:{self.place.line})" if self.place is not None else ""
         return f"{self.kind}: {self.text}{where}"
 
 

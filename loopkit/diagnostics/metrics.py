@@ -345,12 +345,17 @@ class _Summary:
             print(summary(self.meter.read()), file=sys.stderr, flush=True)
 
 
-def equip(loop: Loop, value: str) -> None:
+def parse(value: str) -> bool:
     """What LOOPKIT_METRICS asks for: ``1`` counts, ``print`` also prints a summary at the end."""
     if value not in ("1", "print"):
         raise ValueError(f"LOOPKIT_METRICS is 1, or print for a summary at the end, not {value!r}")
-    found = meter(loop)
-    if value == "print":
+    return value == "print"
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Count, and print if it shall."""
+    prints, found = parse(value), meter(loop)
+    if prints:
         instruments(loop).add(_Summary(found))
 
 

@@ -69,11 +69,20 @@ def record(loop: Any, turns: int = TURNS, *, file: str | None = None, stall: flo
     return recorder
 
 
-def equip(loop: Loop, value: str) -> None:
+def parse(value: str) -> str | None:
     """What LOOPKIT_RECORD asks for: ``1``, or the name of a file."""
+    if value == "1":
+        return None
+    try:
+        return str(files.check_name(value))
+    except ValueError as error:
+        raise ValueError(f"LOOPKIT_RECORD: {error}") from None
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Record *loop*. Who watches it has said how long is too long."""
     limit = os.environ.get("LOOPKIT_WATCH", "")
-    stall = float(limit) if limit not in ("", "0") else STALL  # who watches has said how long is too long
-    record(loop, file=None if value == "1" else value, stall=stall)
+    record(loop, file=parse(value), stall=float(limit) if limit not in ("", "0") else STALL)
 
 
 #: The recorder of the loop that was closed last.
@@ -182,8 +191,9 @@ class FlightRecorder:
             except FileExistsError:
                 continue
             except OSError as error:
-                logger.warning("loopkit cannot write its flight recording to %s: %s", path, error.strerror)
+                words = "loopkit cannot write its flight recording to %s: %s"
+                logger.warning(words, files.shown(path), error.strerror)
                 return
             self.written.append(path)
-            logger.warning("loopkit has written its flight recording (%s) to %s", reason, path)
+            logger.warning("loopkit has written its flight recording (%s) to %s", reason, files.shown(path))
             return

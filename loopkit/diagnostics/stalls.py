@@ -13,6 +13,8 @@ Facts
   C thread that needs no lock: it is armed for three times the limit, and armed anew before that is over. One
   process has one such alarm; who else uses it (pytest does) is known by its thread, which blocks all signals.
 - Arming costs 0.1 ms, therefore only a few times a second.
+- A child that was forked while the alarm is set waits for ever for a thread that it does not have, as soon as
+  it sets the alarm, takes it back or ends. So it is taken back before a fork, and set again in the parent.
 - The processor time of another thread can be read: `pthread_getcpuclockid`.
 
 Rejected: a signal (`setitimer`): it belongs to the program, interrupts system calls, and its Python handler
@@ -33,7 +35,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from .instruments import GC_CALLBACKS, Probe, instruments
+from .instruments import GC_CALLBACKS, Probe, instruments, sharing
 from .stacks import Place, awaiters, current_task, stack_of_thread, task_words, without_loop
 
 if TYPE_CHECKING:
@@ -108,8 +110,7 @@ def watch(
 
     Raises ValueError if *limit* is not from a millisecond to an hour, TypeError if *loop* is not loopkit's.
     """
-    if not 0.001 <= limit <= 3600:
-        raise ValueError(f"a limit is from 0.001 to 3600 seconds, not {limit}")
+    check_limit(limit)
     parts = instruments(loop)
     watcher = Watcher(loop, limit, report)
     parts.add(watcher)
@@ -121,13 +122,24 @@ def watch(
     return end
 
 
-def equip(loop: Loop, value: str) -> None:
+def check_limit(limit: float) -> float:
+    """*limit*. Raises ValueError if it makes no sense."""
+    if not 0.001 <= limit <= 3600:
+        raise ValueError(f"a limit is from 0.001 to 3600 seconds, not {limit}")
+    return limit
+
+
+def parse(value: str) -> float:
     """What LOOPKIT_WATCH asks for: the limit in seconds."""
     try:
-        limit = float(value)
+        return check_limit(float(value))
     except ValueError:
-        raise ValueError(f"LOOPKIT_WATCH is a number of seconds, as 0.1, not {value!r}") from None
-    watch(loop, limit)
+        raise ValueError(f"LOOPKIT_WATCH is seconds, from 0.001 to 3600, not {value!r}") from None
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Watch *loop*, and print what is seen."""
+    watch(loop, parse(value))
 
 
 class Watcher:
@@ -207,13 +219,15 @@ class Watcher:
         since = cpu = gc_seconds = 0.0  # of the heartbeat in the queue
         next_report, reported = limit, False
         looked, cpu_then = time.monotonic(), _cpu(cpu_clock)
-        while not self.ended.wait(limit * LOOK):
+        ended = False
+        while not ended:
+            ended = self.ended.wait(limit * LOOK)
             now = time.monotonic()
             if now - looked > limit * ALARM and (_cpu(cpu_clock) - cpu_then) * 10 > now - looked:
                 self._tell_of_c_call(now - looked)
             self.alarm.rearm_if_old(now, limit * REARM)
             looked, cpu_then = now, _cpu(cpu_clock)
-            sleeps = loop._idle or loop._thread_id != thread_id
+            sleeps = ended or loop._idle or loop._thread_id != thread_id
             if reported and (sleeps or not self.beating):
                 split = self._split(now - since, cpu, gc_seconds, cpu_clock)
                 self._tell(Stall(now - since, True, (), None, (), *split))
@@ -284,6 +298,15 @@ class Alarm:
 
     def arm(self) -> None:
         """Set it, unless somebody else has."""
+        global _armed
+        with sharing:  # nobody forks meanwhile
+            self._arm()
+            if self.armed_at is not None:
+                _armed = self
+            elif _armed is self:
+                _armed = None
+
+    def _arm(self) -> None:
         if self.given_up:
             return
         if not self._is_ours():
@@ -331,9 +354,13 @@ class Alarm:
         return [parse_traceback(part) for part in text.split("Timeout (")[1:]]
 
     def cancel(self) -> None:
-        if self.armed_at is not None and self._is_ours():
-            faulthandler.cancel_dump_traceback_later()
-        self.armed_at = None
+        global _armed
+        with sharing:
+            if self.armed_at is not None and self._is_ours():
+                faulthandler.cancel_dump_traceback_later()
+            self.armed_at = None
+            if _armed is self:
+                _armed = None
 
     def close(self) -> None:
         self.cancel()
@@ -341,6 +368,35 @@ class Alarm:
             self.file.close()
             self.file = None
             self.read = 0
+
+
+#: The alarm that is set, or was at the fork in progress.
+_armed: Alarm | None = None
+
+
+def _before_fork() -> None:
+    sharing.acquire()
+    if _armed is not None:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _after_fork_in_parent() -> None:
+    if _armed is not None:
+        _armed.arm()
+    sharing.release()
+
+
+def _after_fork_in_child() -> None:
+    global _armed
+    if _armed is not None:
+        _armed.armed_at = None
+        _armed = None
+    sharing.release()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)
 
 
 def parse_traceback(text: str) -> tuple[Place, ...]:

@@ -61,6 +61,10 @@ class Tracer:
 current: Tracer | None = None
 
 
+def parse(value: str) -> None:
+    """What LOOPKIT_TRACE asks for: the number of a process; of any other than this one it means nothing."""
+
+
 def equip(loop: Loop, value: str) -> None:
     """Trace *loop* if it is this very process that shall be traced."""
     if current is not None and value == str(os.getpid()):

@@ -154,6 +154,26 @@ def test_nobody_reading_is_no_traceback(words: list[str], unbuffered: str) -> No
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LOOPKIT_METRICS", "yes", "LOOPKIT_METRICS is 1, or print for a summary at the end, not 'yes'"),
+        ("LOOPKIT_WATCH", "soon", "LOOPKIT_WATCH is seconds, from 0.001 to 3600, not 'soon'"),
+        ("LOOPKIT_WATCH", "9999", "LOOPKIT_WATCH is seconds, from 0.001 to 3600, not '9999'"),
+        (
+            "LOOPKIT_RECORD",
+            "x.svg",
+            "LOOPKIT_RECORD: a trace is written as .html, .json, .txt, not as 'x.svg'",
+        ),
+        ("LOOPKIT_AGENT", "yes", "LOOPKIT_AGENT is 1, not 'yes'"),
+        ("LOOPKIT_DUMP_SIGNAL", "x", "LOOPKIT_DUMP_SIGNAL: there is no signal 'x': it is one as USR1"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_one_line(name: str, value: str, said: str) -> None:
+    ended = run_loopkit("-c", "print('never')", **{name: value})
+    assert ended == (2, "", f"loopkit: {said}\n")
+
+
 def test_every_verb_has_its_module() -> None:
     from importlib import import_module
 

@@ -7,6 +7,7 @@ import time
 import loopkit
 from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
+from loopkit.diagnostics.files import shown
 from loopkit.diagnostics.lint import findings
 
 
@@ -168,4 +169,4 @@ def test_turns_that_may_not_sleep_and_find_nothing():
 def test_a_finding_in_words():
     found = found_in(blocking)["blocks"]
     assert str(found).startswith("blocks: blocking kept")
-    assert str(found).endswith(f"({__file__}:{found.place.line})")
+    assert str(found).endswith(f"({shown(__file__)}:{found.place.line})")

@@ -287,6 +287,33 @@ def test_an_alarm_that_somebody_else_has_set_is_left_alone(tmp_path):
     assert (done.stdout, done.stderr) == ("False\nFalse\nTrue None\n", "")
 
 
+@pytest.mark.parametrize("child", ["sys.exit(7)", "asyncio.run(asyncio.sleep(0.02)); sys.exit(7)"])
+def test_a_child_forked_while_the_alarm_is_set_comes_to_its_end(child):
+    """CPython's faulthandler would have it wait for the alarm's thread, which only the parent has."""
+    program = f"""
+        import asyncio, os, signal, sys, warnings
+        from loopkit.diagnostics import stalls
+        warnings.simplefilter("ignore")  # from 3.12 on it warns of forks beside threads
+        async def main():
+            armed = stalls._armed
+            pid = os.fork()
+            if not pid:
+                signal.alarm(15)
+                asyncio._set_running_loop(None)
+                {child}
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            print(armed is not None, stalls._armed is armed)
+        asyncio.run(main())
+    """
+    ended = run_loopkit("--watch", "0.5", "-c", textwrap.dedent(program))
+    assert (ended.code, ended.out) == (0, "7\nTrue True\n"), ended.err
+
+
+def test_the_end_of_a_stall_is_told_though_the_program_ends_with_it():
+    program = "import asyncio, time\nasync def main(): time.sleep(0.3)\nasyncio.run(main())"
+    assert "the stall is over after" in run_loopkit("--watch", "0.1", "-c", program).err
+
+
 def test_what_faulthandler_writes_is_understood():
     text = """0:00:00.300000)!
 Thread 0x00007f05d950e6c0 (most recent call first):
