@@ -42,12 +42,15 @@ os.replace({answer!r} + ".part", {answer!r})
 """
 
 
+#: Options without a value.
+FLAGS = ("--json", "--once", "--all")
+
+
 class Words:
     """The command line that the four verbs share."""
 
     def __init__(self, verb: str, argv: list[str], usage: str, switches: tuple[str, ...] = ()) -> None:
         self.values: dict[str, str] = {}
-        self.json = False
         words = []
         rest = list(argv)
         while rest:
@@ -56,10 +59,11 @@ class Words:
             if name in ("-h", "--help"):
                 print(usage, end="")
                 raise SystemExit(0)
-            if name == "--json":
-                self.json = True
-            elif name in switches:
-                if name != "--once" and not equals:
+            if name in ("--json", *switches):
+                if name in FLAGS:
+                    if equals:
+                        raise UsageError(f"{name} takes no value, not {value!r}")
+                elif not equals:
                     if not rest:
                         raise UsageError(f"{name} needs a value; see loopkit {verb} --help")
                     value = rest.pop(0)
@@ -71,6 +75,7 @@ class Words:
         if len(words) != 1 or not words[0].isdecimal() or not words[0].isascii() or len(words[0]) > 9:
             raise UsageError(f"{verb} needs the number of a process: loopkit {verb} PID")
         self.pid = int(words[0])
+        self.json = "--json" in self.values
 
 
 def ask(pid: int, verb: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from loopkit.cli.attach import Words, ask
-from loopkit.diagnostics.answers import header, loop_line, table
+from loopkit.diagnostics.answers import header, loop_line, many, table
 
 USAGE = """\
 usage: loopkit fds PID [--json]
@@ -28,21 +28,24 @@ def main(argv: list[str]) -> int:
 def text(answer: dict[str, Any]) -> str:
     lines = [header(answer)]
     known = {row["fd"] for loop in answer["loops"] for row in loop["fds"] if row["kind"] != "unknown"}
-    unknown: dict[int, str] = {}
+    unknown: dict[int, dict[str, Any]] = {}
     for number, loop in enumerate(answer["loops"], 1):
         rows = [["FD", "WANTED", "ARMED", "UNSENT", "IDLE", "LOCAL", "PEER", "OWNER"]]
         for row in loop["fds"]:
-            if row["kind"] == "unknown":
-                if row["fd"] not in known:
-                    unknown[row["fd"]] = row["owner"]
-                continue
-            idle = "-" if row["idle"] is None else f"{row['idle']:.1f} s"
-            cells = [str(row["fd"]), row["wanted"], row["armed"], str(row["unsent"]), idle]
-            rows.append([*cells, row["local"] or "-", row["peer"] or "-", row["owner"]])
-        lines += ["", f"{loop_line(number, loop)}, {len(rows) - 1} descriptors", table(rows, "  ")]
+            if row["kind"] != "unknown":
+                cells = [str(row["fd"]), row["wanted"], row["armed"], str(row["unsent"]), *where(row)]
+                rows.append([*cells, row["owner"]])
+            elif row["fd"] not in known:
+                unknown[row["fd"]] = row
+        lines += ["", f"{loop_line(number, loop)}, {many(loop['count'], 'descriptor')}", table(rows, "  ")]
     if unknown:
-        lines += ["", f"{len(unknown)} descriptors that no loop knows"]
-        lines.append(table([[str(fd), owner] for fd, owner in sorted(unknown.items())], "  "))
-    if answer.get("cut"):
-        lines.append("(too many to be told: the rest is left out)")
+        rows = [["FD", "IDLE", "LOCAL", "PEER", "WHAT"]]
+        rows += [[str(fd), *where(row), row["owner"]] for fd, row in sorted(unknown.items())]
+        lines += ["", f"{many(len(unknown), 'descriptor')} that no loop knows", table(rows, "  ")]
     return "\n".join(lines)
+
+
+def where(row: dict[str, Any]) -> list[str]:
+    """Since when nothing came or went, and between whom."""
+    idle = "-" if row["idle"] is None else f"{row['idle']:.1f} s"
+    return [idle, row["local"] or "-", row["peer"] or "-"]

@@ -24,6 +24,7 @@ import struct
 import sys
 import tempfile
 import threading
+from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -73,12 +74,20 @@ def safe_directory() -> str:
     return path
 
 
-def equip(loop: Loop, value: str) -> None:
+def parse(value: str) -> None:
     """What LOOPKIT_AGENT asks for: ``1``."""
     if value != "1":
         raise ValueError(f"LOOPKIT_AGENT is 1, not {value!r}")
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Listen. Where that cannot be, as in a container that may not write, the program goes on."""
+    parse(value)
     meter(loop)
-    start()
+    try:
+        start()
+    except OSError as error:
+        logger.warning("loopkit's agent cannot listen: %s", error)
 
 
 _agent: Agent | None = None
@@ -242,15 +251,40 @@ def of_loops(tell: Callable[[Loop], dict[str, Any]]) -> dict[str, Any]:
         about = {"poller": loop.poller_name, "running": loop.is_running(), "idle": loop._idle}
         with contextlib.suppress(RuntimeError):  # closed meanwhile
             found.append({"thread": names.get(loop._thread_id, ""), **about, **tell(loop)})
-    return {"loops": found, "python": sys.version.split()[0], "program": cut(program())}
+    about = {"python": sys.version.split()[0], "program": cut(program()), "folder": folder()}
+    return {"loops": found, **about}
+
+
+def folder() -> str:
+    """Where the process is; empty if that is no more."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def tasks(loop: Loop) -> dict[str, Any]:
+    """The rows, and how many they were before one of them was left out."""
+    rows = census(loop)
+    return {"tasks": rows, "count": len(rows)}
+
+
+def descriptors(loop: Loop) -> dict[str, Any]:
+    """The rows, and how many of them are the loop's."""
+    rows = [_row(descriptor) for descriptor in fds(loop)]
+    for row in rows:
+        if _agent is not None and row["local"] == _agent.path:
+            row.update(kind="loop", owner="the agent")
+    rows.sort(key=lambda row: (row["kind"] == "unknown", row["fd"]))
+    return {"fds": rows, "count": sum(row["kind"] != "unknown" for row in rows)}
 
 
 def ps() -> dict[str, Any]:
-    return of_loops(lambda loop: {"tasks": census(loop)})
+    return of_loops(tasks)
 
 
 def table() -> dict[str, Any]:
-    return of_loops(lambda loop: {"fds": [_row(descriptor) for descriptor in fds(loop)]})
+    return of_loops(descriptors)
 
 
 def _row(descriptor: Any) -> dict[str, Any]:
@@ -323,16 +357,18 @@ def at_work(loop: Loop) -> dict[str, Any]:
 
 
 def dump() -> dict[str, Any]:
-    """The stacks of all threads, and of the loops' what they are calling."""
+    """The stacks of all threads but the one that answers, and of the loops' what they are calling."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     threads = []
-    for ident, frame in sys._current_frames().items():
+    for ident, frame in reversed(sys._current_frames().items()):  # the main thread's first
         stack = []
-        at: Any = frame
+        at: Any = None if ident == threading.get_ident() else frame
         while at is not None:
-            stack.append([*place_of_frame(at), ""])
+            place = place_of_frame(at)
+            stack.append([*place, place.text()])
             at = at.f_back
-        threads.append({"name": names.get(ident, str(ident)), "stack": stack[::-1]})
+        if stack:
+            threads.append({"name": names.get(ident, str(ident)), "stack": stack[::-1]})
     return {**of_loops(at_work), "threads": threads}
 
 

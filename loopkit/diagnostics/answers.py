@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+#: Tasks that are alike are told in one row, if they are more than this.
+FEW = 5
 
-def tasks(answer: dict[str, Any]) -> str:
-    """The tasks of each loop."""
+#: Where the standard library lies, and installed packages.
+LIBRARIES = re.compile(r"^.*/(?:(?:site|dist)-packages|lib/(?:python|pypy)3\.\d+t?)/(?=.)")
+
+
+def tasks(answer: dict[str, Any], *, each: bool = False) -> str:
+    """The tasks of each loop.
+
+    Args:
+        each: a row for each of them, also if many are alike.
+    """
     lines = [header(answer)]
     for number, loop in enumerate(answer["loops"], 1):
-        many = len(loop["tasks"])
-        lines += ["", f"{loop_line(number, loop)}, {many} task{'s' * (many != 1)}"]
+        lines += ["", f"{loop_line(number, loop)}, {many(loop['count'], 'task')}"]
         rows = [["TASK", "STATE", "COROUTINE", "AWAITED BY", "WAITS FOR"]]
-        for task in loop["tasks"]:
-            waits = task["waits"] or "-"
-            place = f"  ({task['place']})" if task["place"] else ""
+        for task, more in alike(loop["tasks"], len(loop["tasks"]) if each else FEW):
+            place = f"  ({shorter(task['place'], answer)})" if task["place"] else ""
+            name = task["name"] + (f" and {more} more" if more else "")
             by = ", ".join(task["awaited_by"]) or "-"
-            rows.append([task["name"], task["state"], task["coroutine"], by, waits + place])
+            rows.append([name, task["state"], task["coroutine"], by, (task["waits"] or "-") + place])
         lines.append(table(rows, "  "))
-    if answer.get("cut"):
-        lines.append("(too many to be told: the rest is left out)")
     return "\n".join(lines)
+
+
+def alike(tasks: list[dict[str, Any]], few: int) -> list[tuple[dict[str, Any], int]]:
+    """Tasks, and how many others like each are left out: where more than *few* wait at the same place."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for task in tasks:
+        waits = re.sub(r"'.*'|[\d.:]+", "", task["waits"])  # without names and figures
+        key = task["coroutine"], task["state"], task["place"], waits, bool(task["awaited_by"])
+        groups.setdefault(key, []).append(task)
+    found = []
+    for group in groups.values():
+        if len(group) > few:
+            found.append((group[0], len(group) - 1))
+        else:
+            found += [(task, 0) for task in group]
+    order = {id(task): place for place, task in enumerate(tasks)}
+    return sorted(found, key=lambda item: order[id(item[0])])
 
 
 def dump(answer: dict[str, Any]) -> str:
@@ -61,9 +86,20 @@ def table(rows: list[list[str]], indent: str = "") -> str:
     )
 
 
+def shorter(place: str, answer: dict[str, Any]) -> str:
+    """A file and line of that process: from its folder on, or from that of the libraries."""
+    inner = LIBRARIES.sub("", place)
+    return inner if inner != place else place.removeprefix(answer["folder"] + "/")
+
+
 def header(answer: dict[str, Any]) -> str:
     versions = f"Python {answer['python']}, loopkit {answer['loopkit']}"
-    return f"process {answer['pid']}: {answer['program']} ({versions})"
+    cut = "\n(there is more than an answer can hold: the rest is left out)" if answer.get("cut") else ""
+    return f"process {answer['pid']}: {answer['program']} ({versions}){cut}"
+
+
+def many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def loop_line(number: int, loop: dict[str, Any]) -> str:

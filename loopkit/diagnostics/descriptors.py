@@ -11,6 +11,7 @@ import contextlib
 import functools
 import os
 import socket
+import stat
 import struct
 import weakref
 from dataclasses import dataclass
@@ -61,20 +62,28 @@ def fds(loop: Any) -> list[Descriptor]:
     """
     instruments(loop)
     known = {fd: _of_entry(loop, fd, entry) for fd, entry in sorted(loop._watches.entries.items())}
-    own = poller_descriptor(loop)
-    if own is not None:
-        known[own] = Descriptor(own, "loop", f"the {loop.poller_name} object")
-    others = [Descriptor(fd, "unknown", words) for fd, words in open_files() if fd not in known]
+    for fd, words in _own(loop).items():
+        known.setdefault(fd, Descriptor(fd, "loop", words))
+    others = [
+        Descriptor(fd, "unknown", words, **_addresses(fd)) for fd, words in open_files() if fd not in known
+    ]
     return [known[fd] for fd in sorted(known)] + others
 
 
-def poller_descriptor(loop: Loop) -> int | None:
-    """The number of the epoll object; None for pollers that have none."""
-    epoll = getattr(loop._watches.poller, "_epoll", None)
-    try:
-        return None if epoll is None else int(epoll.fileno())
-    except ValueError:
-        return None  # closed
+def _own(loop: Loop) -> dict[int, str]:
+    """What the loop has for itself, and does not watch."""
+    signals = loop._signals
+    parts = [
+        (getattr(loop._watches.poller, "_epoll", None), f"the {loop.poller_name} object"),
+        (loop._wakeup._sender, "the wake-up, other end"),
+        (None if signals is None else signals.pair.sender, "signals, other end"),
+    ]
+    found = {}
+    for part, words in parts:
+        with contextlib.suppress(ValueError):  # closed
+            if part is not None and part.fileno() >= 0:
+                found[int(part.fileno())] = words
+    return found
 
 
 def open_files() -> list[tuple[int, str]]:
@@ -115,6 +124,8 @@ def _kind(loop: Loop, fd: int, entry: Any, owner: Any) -> tuple[str, str]:
         callback = callback.func
     if getattr(callback, "__self__", None) is loop._wakeup:
         return "loop", "the wake-up"
+    if (signals := loop._signals) is not None and fd == signals.pair.receiver.fileno():
+        return "loop", "signals"
     name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
     if entry.thing is not None:
         return "add_reader", f"{name}, on {cut(type(entry.thing).__name__)}"
@@ -168,16 +179,21 @@ def address_words(address: Any) -> str:
 
 
 def _addresses(fd: int) -> dict[str, Any]:
-    """Addresses, bytes and idle time of a socket, by its number: through a duplicate of it."""
+    """Addresses, bytes and idle time of a socket, by its number: through a duplicate of it.
+
+    Of a socket only: with any duplicate of a file that is closed, the process loses its locks on that file.
+    """
     try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return {}
         duplicate = os.dup(fd)
     except OSError:
         return {}
-    blocks = os.get_blocking(fd)
+    blocks = os.get_blocking(duplicate)
     try:
         sock = socket.socket(fileno=duplicate)
     except OSError:
-        os.close(duplicate)  # not a socket
+        os.close(duplicate)  # it was another file's meanwhile
         return {}
     # PyPy makes every new socket a blocking one, and with it the one that it is a duplicate of: the loop's.
     os.set_blocking(duplicate, blocks)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from . import agent, answers
-from .census import census
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -62,12 +61,17 @@ def number_of(name: str | int) -> signal.Signals:
     return found
 
 
-def equip(loop: Loop, value: str) -> None:
-    """What LOOPKIT_DUMP_SIGNAL asks for: the name of a signal. What handles it already is left alone."""
+def parse(value: str) -> signal.Signals:
+    """What LOOPKIT_DUMP_SIGNAL asks for: the name of a signal."""
     try:
-        number = number_of(value)
+        return number_of(value)
     except ValueError as error:
         raise ValueError(f"LOOPKIT_DUMP_SIGNAL: {error}") from None
+
+
+def equip(loop: Loop, value: str) -> None:
+    """Dump when that signal comes. What handles it already is left alone."""
+    number = parse(value)
     if signal.getsignal(number) is not signal.SIG_DFL:
         return
     if threading.current_thread() is threading.main_thread():
@@ -93,10 +97,10 @@ def _tell(number: int, frame: object) -> None:
 
 def told() -> str:
     """What each loop is at, and its tasks."""
-    answer = agent.of_loops(lambda loop: {**_without_us(agent.at_work(loop)), "tasks": census(loop)})
+    answer = agent.of_loops(lambda loop: {**_without_us(agent.at_work(loop)), **agent.tasks(loop)})
     answer = {"pid": os.getpid(), "loopkit": __version__, "threads": [], **answer}
-    _, _, tasks = answers.tasks(answer).partition("\n")  # without the line that is there already
-    return f"{answers.dump(answer)}\n{tasks}"
+    tasks = answers.tasks(answer).removeprefix(answers.header(answer))  # which is there already
+    return answers.dump(answer) + tasks
 
 
 def _without_us(about: dict[str, Any]) -> dict[str, Any]:

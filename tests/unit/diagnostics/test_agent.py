@@ -1,9 +1,12 @@
 """The agent and the commands that ask it: who may, what is told, and is the program left in peace?"""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -73,11 +76,36 @@ asyncio.run(main())
 """
 
 
+MANY = """
+import asyncio
+async def many():
+    await asyncio.get_running_loop().create_future()
+async def main():
+    tasks = [asyncio.create_task(many()) for _ in range(40)]
+    await asyncio.sleep(0)
+    print("up", flush=True)
+    await asyncio.sleep(1000)
+asyncio.run(main())
+"""
+
+
 @pytest.fixture
 def program():
     """A program with an agent; it gets stuck when it is told to."""
+    with started(PROGRAM) as process:
+        yield process
+
+
+@pytest.fixture
+def program_of_many():
+    with started(MANY) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def started(text):
     with subprocess.Popen(
-        [sys.executable, "-m", "loopkit", "--agent", "-c", PROGRAM],
+        [sys.executable, "-m", "loopkit", "--agent", "-c", text],
         env=environment(PYTHONPATH=str(SOURCE), XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -101,7 +129,7 @@ def test_ps_says_what_each_task_waits_for(program):
     assert "reading fd " in lines["reading"]
     assert " of 127.0.0.1:" in lines["reading"]
     assert "timer in 99" in lines["sleeping"]
-    assert PYPY or "Lock.acquire" in lines["locked"]  # the frames below a future are Python's there
+    assert PYPY or "Lock.acquire, held by sleeping  (" in lines["locked"]
     assert "timeout in 49" in lines["limited"]
     assert "Task-1" in lines["sleeping"]
     rows = json.loads(command("ps", program, "--json").out)["loops"][0]["tasks"]
@@ -119,6 +147,19 @@ def test_fds_are_the_kernel_s(program):
     # One more while it answers: the connection to the one who asks.
     assert kernel <= told
     assert len(told - kernel) <= 1
+    assert [row["kind"] for row in loop["fds"] if row["owner"] == "the agent"] == ["loop", "loop"]
+    owners = {row["fd"]: row["kind"] for row in loop["fds"]}
+    assert loop["count"] == sum(kind != "unknown" for kind in owners.values())
+
+
+def test_tasks_that_are_alike_are_told_in_one_row(program_of_many):
+    lines = command("ps", program_of_many).out.splitlines()
+    assert "loop 1: epoll in MainThread, asleep in its poll, 41 tasks" in "\n".join(lines)
+    (many,) = [line for line in lines if "and 39 more" in line]
+    assert re.match(r"  Task-2 and 39 more  waiting  many +- +a future  \(.*<string>:\d+\)", many), many
+    each = command("ps", program_of_many, "--all").out
+    assert len(re.findall(r"^  Task-\d+ +waiting  many ", each, re.MULTILINE)) == 40
+    assert command("ps", program_of_many, "--all=1").err == "loopkit: --all takes no value, not '1'\n"
 
 
 def test_top_says_how_busy_and_with_what(program):
@@ -140,7 +181,8 @@ def test_dump_works_while_the_loop_is_stuck(program):
     assert "at work" in out
     assert "in task 'Task-1' running main" in out
     assert "    time.sleep(0.01)" in out or "in stuck" in out
-    assert "thread loopkit-agent" in out
+    assert "thread MainThread" in out
+    assert "thread loopkit-agent" not in out
 
 
 def test_a_recording_is_fetched_only_from_who_has_one(program, tmp_path):
@@ -446,6 +488,97 @@ async def test_the_census_knows_what_sock_recv_and_futures_stand_for():
         assert any(row["state"] == "running" for row in rows.values())
         peer.send(b"x")
         await gatherer
+
+
+async def test_the_census_knows_who_holds_a_lock():
+    lock, semaphore, condition = asyncio.Lock(), asyncio.Semaphore(2), asyncio.Condition()
+    never = asyncio.get_running_loop().create_future()
+
+    async def holds(first, *more):
+        async with first:
+            await (holds(*more) if more else never)
+
+    async def takes(lock):
+        await lock.acquire()
+        await never
+
+    async def waits_for(condition):
+        async with condition:
+            await condition.wait()
+
+    wanted = {
+        "both": holds(lock, semaphore),
+        "one": holds(semaphore),
+        "condition": waits_for(condition),
+        "within": holds(condition),
+        "lock": takes(lock),
+        "entering": holds(semaphore),
+        "notified": waits_for(condition),
+    }
+    tasks = [asyncio.create_task(coro, name=name) for name, coro in wanted.items()]
+    await asyncio.sleep(0)
+    rows = {row["name"]: row["waits"] for row in census(asyncio.get_running_loop())}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert rows["both"] == rows["within"] == "a future"
+    if PYPY:
+        return
+    assert rows["lock"] == "Lock.acquire, held by both"
+    assert rows["entering"] == "Semaphore.acquire, held by both, one"
+    assert rows["condition"] == "Condition.wait, held by within"
+    assert rows["notified"] == "Lock.acquire, held by within"
+
+
+async def test_the_census_tells_an_executor_that_is_full(executor_of_one):
+    loop = asyncio.get_running_loop()
+    go = threading.Event()
+
+    async def calls():
+        await loop.run_in_executor(executor_of_one, go.wait)
+
+    tasks = [asyncio.create_task(calls(), name=name) for name in ("first", "second")]
+    await asyncio.sleep(0)
+    while executor_of_one._work_queue.qsize() > 1:
+        await asyncio.sleep(0)
+    rows = {row["name"]: row["waits"] for row in census(loop)}
+    go.set()
+    await asyncio.gather(*tasks)
+    assert rows["first"] == "a call in an executor"
+    assert rows["second"] == "a call in an executor, which is busy with others"
+
+
+@pytest.fixture
+def executor_of_one():
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+async def test_the_census_tells_a_task_that_does_not_mind_to_be_cancelled():
+    loop = asyncio.get_running_loop()
+
+    async def stubborn():
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop.create_future()
+        await loop.create_future()
+
+    task = asyncio.create_task(stubborn(), name="stubborn")
+    states = []
+    for _ in range(2):
+        await asyncio.sleep(0)
+        states += [row["state"] for row in census(loop) if row["name"] == "stubborn"]
+        task.cancel()
+        await asyncio.sleep(0)
+    assert states == ["waiting", "cancelling"]
+
+
+def test_an_agent_that_cannot_listen_does_not_stop_the_program(tmp_path):
+    (tmp_path / "run" / "loopkit").write_text("in the way")
+    runtime = str(tmp_path / "run")
+    code = "import asyncio; asyncio.run(asyncio.sleep(0)); print('done')"
+    ended = run_loopkit("--agent", "-c", code, XDG_RUNTIME_DIR=runtime)
+    assert (ended.code, ended.out) == (0, "done\n")
+    assert re.fullmatch(r"loopkit's agent cannot listen: .* \(it should be 0700\)\n", ended.err)
 
 
 def test_a_loop_that_is_asked_goes_on_undisturbed(listening):

@@ -1,9 +1,13 @@
 """The fd table in words: is it the kernel's, and are owners, peers and bytes true?"""
 
 import asyncio
+import fcntl
 import os
 import random
+import signal
 import socket
+import subprocess
+import sys
 from select import POLLIN, POLLOUT
 
 import pytest
@@ -103,6 +107,35 @@ def test_what_the_kernel_has_and_the_loop_does_not_know_is_told(loop):
     with open(os.devnull) as file:
         found = by_number(loop)[file.fileno()]
     assert (found.kind, found.owner) == ("unknown", os.devnull)
+
+
+def test_what_the_loop_has_for_itself_is_told(loop):
+    loop.add_signal_handler(signal.SIGUSR2, int)
+    found = [(found.kind, found.owner) for found in fds(loop)]
+    assert {("loop", "signals"), ("loop", "signals, other end"), ("loop", "the wake-up")} <= set(found)
+    loop.remove_signal_handler(signal.SIGUSR2)
+    assert "signals" not in {found.owner for found in fds(loop)}
+
+
+def test_a_socket_that_the_loop_does_not_know_is_told_with_its_peer(loop):
+    with listener() as peer, socket.create_connection(peer.getsockname()) as sock:
+        found = by_number(loop)[sock.fileno()]
+        assert (found.kind, found.peer) == ("unknown", "{}:{}".format(*peer.getsockname()))
+        assert found.idle is not None
+
+
+def test_the_program_keeps_its_locks_on_files(tmp_path):
+    """They are the process's: it loses them when any descriptor of the file is closed, a duplicate too."""
+    loop = loopkit.PollLoop()  # epoll takes no files
+    code = f"import fcntl; fcntl.lockf(open({str(tmp_path / 'db')!r}, 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with open(tmp_path / "db", "a") as known, open(tmp_path / "db", "a") as unknown:
+        fcntl.lockf(unknown, fcntl.LOCK_EX)
+        loop.add_reader(known, int)
+        assert {known.fileno(), unknown.fileno()} <= {found.fd for found in fds(loop)}
+        locked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        loop.remove_reader(known)
+    loop.close()
+    assert "BlockingIOError" in locked.stderr
 
 
 def test_a_reader_is_told_by_its_function(loop):
