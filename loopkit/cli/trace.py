@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from loopkit.cli.options import UsageError
@@ -117,22 +115,17 @@ class _Writer:
 
         recording = self.tracer.recording()
         if not recording.tracks:
-            _say("no loop has turned: there is nothing to write")
+            files.say("loopkit: no loop has turned: there is nothing to write")
             return True
         name = files.shown(self.path)
         try:
             files.write(recording, self.path)
         except OSError as error:
-            _say(f"cannot write {name}: {error.strerror}")
+            files.say(f"loopkit: cannot write {name}: {error.strerror}")
             return False
         for track in recording.tracks:
             for finding in findings(track):
-                _say(str(finding))
-        _say(f"wrote {name} ({'; '.join(summary(track) for track in recording.tracks[-3:])})")
+                files.say(f"loopkit: {finding}")
+        told = "; ".join(summary(track) for track in recording.tracks[-3:])
+        files.say(f"loopkit: wrote {name} ({told})")
         return True
-
-
-def _say(text: str) -> None:
-    """On standard error, if the program has left us one."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"loopkit: {text}", file=sys.stderr, flush=True)

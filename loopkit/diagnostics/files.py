@@ -1,4 +1,5 @@
-"""Writing what was seen into a file, in the form that its name asks for, and never over what is not ours.
+"""Writing what was seen: into a file, in the form that its name asks for, and never over what is not ours; or
+on standard error.
 
 A recording holds a program's data: names, addresses, lines of source. So a file is readable by its owner
 alone.
@@ -7,7 +8,9 @@ alone.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +45,16 @@ def check_name(name: str) -> Path:
 def shown(path: str | Path) -> str:
     """The name of a file for a reader who is where the program was begun."""
     return str(path).removeprefix(f"{_begun}/")
+
+
+def say(text: str) -> None:
+    """Print a line on standard error, if the program has left us one."""
+    stderr = sys.stderr
+    with contextlib.suppress(OSError, ValueError):
+        if stderr is not None and not stderr.closed:
+            with contextlib.suppress(io.UnsupportedOperation):  # it is something of the program's
+                os.fstat(stderr.fileno())  # what cannot be written stays in the buffer: exit code 120
+            print(text, file=stderr, flush=True)
 
 
 def rendered(recording: Recording, suffix: str) -> str:

@@ -31,6 +31,8 @@ class Finding(NamedTuple):
     #: ``spins``, ``unread``, ``rearms``, ``wakes-itself``, ``blocks`` or ``silent``.
     kind: str
     text: str
+    #: The names and figures in the text, for a text in another language; an empty one is left out there.
+    parts: tuple[str, ...]
     #: Where in the program's source; None if it has no place there.
     place: Place | None
     #: The number of a callback that shows it, or 0; and when that was, in seconds.
@@ -61,15 +63,17 @@ def _blocks(track: Track) -> Iterator[Finding]:
                 worst[key] = call
     seen = [step for step in track.steps() if isinstance(step, Note) and step.kind == "s"]
     for key, call in sorted(worst.items(), key=lambda item: -item[1].took):
-        times = f", {count[key]} times" if count[key] > 1 else ""
+        times = str(count[key]) if count[key] > 1 else ""
         # Where somebody saw it is better than where it went on.
         inside = next((note for note in seen if call.start <= note.start <= call.start + call.took), None)
-        place, where = call.place, ""
+        place, function = call.place, ""
         if inside is not None:
             function, file, line = inside.facts
-            place, where = Place(file, line, function), f" in {function}"
-        text = f"{call.name} kept everybody waiting for {call.took:.3f} s{times}{where}"
-        yield Finding("blocks", text, place, call.number, call.start)
+            place = Place(file, line, function)
+        text = f"{call.name} kept everybody waiting for {call.took:.3f} s"
+        text += (f", {times} times" if times else "") + (f" in {function}" if function else "")
+        parts = call.name, f"{call.took:.3f}", times, function
+        yield Finding("blocks", text, parts, place, call.number, call.start)
 
 
 def _spins(track: Track) -> Iterator[Finding]:
@@ -86,6 +90,7 @@ def _spins(track: Track) -> Iterator[Finding]:
             yield Finding(
                 "spins",
                 f"{MANY} turns in a row asked the kernel without sleeping, and had nothing to do",
+                (str(MANY),),
                 call.origin or call.place if call else None,
                 call.number if call else 0,
                 turn.start,
@@ -117,6 +122,7 @@ def _unread(track: Track) -> Iterator[Finding]:
                     yield Finding(
                         "unread",
                         f"fd {fd} ({owner}) was reported {MANY} times in a row: nobody reads what is there",
+                        (str(fd), owner, str(MANY)),
                         place,
                         call.number if call else 0,
                         turn.start,
@@ -141,7 +147,8 @@ def _rearms(track: Track) -> Iterator[Finding]:
                 rows[call.origin] += 1
                 if rows[call.origin] == MANY:
                     text = f"{call.name} sets a timer for itself that is due at once, {MANY} times"
-                    yield Finding("rearms", text, call.origin, call.number, call.start)
+                    parts = call.name, str(MANY)
+                    yield Finding("rearms", text, parts, call.origin, call.number, call.start)
         numbers[call.name] = call.number
 
 
@@ -160,7 +167,8 @@ def _wakes_itself(track: Track) -> Iterator[Finding]:
             text = (
                 f"task {call.task!r} ({call.name}) wakes itself, {MANY} times in a row: it waits for nothing"
             )
-            yield Finding("wakes-itself", text, call.place, call.number, call.start)
+            parts = call.task, call.name, str(MANY)
+            yield Finding("wakes-itself", text, parts, call.place, call.number, call.start)
         last[call.task] = call.number
 
 
@@ -181,6 +189,7 @@ def _silent(track: Track) -> Iterator[Finding]:
         yield Finding(
             "silent",
             f"{len(silent)} connections have never spoken, such as {silent[0].facts[1]}",
+            (str(len(silent)), silent[0].facts[1]),
             None,
             0,
             silent[0].start,

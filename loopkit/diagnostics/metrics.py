@@ -39,8 +39,6 @@ due. An idle loop adds nothing to any histogram.
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from bisect import bisect_left
 from contextvars import Context
@@ -49,6 +47,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ..timers import TimerHeap
+from .files import say
 from .instruments import Probe, instruments
 
 if TYPE_CHECKING:
@@ -341,8 +340,7 @@ class _Summary:
     def stops(self) -> None: ...
 
     def close(self) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed, or there is none
-            print(summary(self.meter.read()), file=sys.stderr, flush=True)
+        say(summary(self.meter.read()))
 
 
 def parse(value: str) -> bool:

@@ -35,6 +35,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from .files import say
 from .instruments import GC_CALLBACKS, Probe, instruments, sharing
 from .stacks import Place, awaiters, current_task, stack_of_thread, task_words, without_loop
 
@@ -272,8 +273,7 @@ class Watcher:
         if self.report is not None:
             self.report(stall)
         else:
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                print(stall, file=sys.stderr, flush=True)
+            say(str(stall))
 
 
 def _cpu(clock: int | None) -> float:

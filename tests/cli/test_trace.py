@@ -277,6 +277,7 @@ def test_a_program_may_close_standard_error(tmp_path, how):
     code = f"import asyncio, os, sys; asyncio.run(asyncio.sleep(0)); {how}"
     ended = run_loopkit("trace", "-o", "t.json", "-c", code, cwd=tmp_path)
     assert ended.code == 0
+    assert ended.out == ""
     assert "rror" not in ended.err
     assert (tmp_path / "t.json").is_file()
 

@@ -30,6 +30,7 @@ def page(recording: Recording) -> str:
                 found.text,
                 "" if found.place is None else f"{found.place.file}:{found.place.line}",
                 found.number,
+                list(found.parts),
             ]
             for found in findings(track)
         ]

@@ -51,13 +51,14 @@ const draw = (canvas, track, pos) => {
   const [pen] = fit(canvas, y);
   const hits = [];
   const box = (item, lane, row, x, w, fill, label) => {
-    const bottom = top[lane] + row * ROW;
+    const bottom = top[lane] + row * ROW, left = Math.max(x, LEFT), room = x + w - left;  // what began before is cut off
+    if (room <= 0) return;
     pen.fillStyle = fill; pen.globalAlpha = item.step.pos === pos ? 1 : 0.62;
-    pen.beginPath(); pen.roundRect(Math.max(x, LEFT), bottom + 2, Math.max(w - 2, 3), ROW - 4, 3); pen.fill();
+    pen.beginPath(); pen.roundRect(left, bottom + 2, Math.max(room - 2, 3), ROW - 4, 3); pen.fill();
     pen.globalAlpha = 1;
     if (item.step.pos === pos) { pen.strokeStyle = colour("ink"); pen.lineWidth = 2; pen.stroke(); pen.lineWidth = 1; }
-    if (label && w > 24) { pen.fillStyle = colour(item.step.kind === "ask" ? "ink" : "paper"); pen.fillText(clip(pen, label, w - 8), Math.max(x, LEFT) + 4, bottom + ROW / 2); }
-    hits.push({ x, y: bottom, w: Math.max(w, 8), h: ROW, pos: item.step.pos });
+    if (label && room > 24) { pen.fillStyle = colour(item.step.kind === "ask" ? "ink" : "paper"); pen.fillText(clip(pen, label, room - 8), left + 4, bottom + ROW / 2); }
+    hits.push({ x: left, y: bottom, w: Math.max(room, 8), h: ROW, pos: item.step.pos });
   };
   // Turns, and the names of the lanes.
   pen.strokeStyle = colour("line"); pen.fillStyle = colour("faint");
@@ -93,7 +94,7 @@ const draw = (canvas, track, pos) => {
   for (const { item, from, to, row } of waits.items) box(item, "ready", row, from, Math.max(to - from, 4), colour("ready"), item.step.name);
   for (const { item, from, due, to, row } of clocks.items) {
     box(item, "timers", row, from, Math.max(due - from, 4), colour("timer"), item.step.name);
-    if (to > due) { pen.fillStyle = colour("late"); pen.fillRect(Math.max(due, LEFT), top.timers + row * ROW + 8, to - due, 4); }
+    if (to > due) { const left = Math.max(due, LEFT); pen.fillStyle = colour("late"); pen.fillRect(left, top.timers + row * ROW + 8, to - left, 4); }
   }
   arrow(pen, track, pos, seen, at, top, tasks, fds);
   return hits;

@@ -30,6 +30,8 @@ const noteWords = (note) => {
 };
 const shortName = (file) => file.split("/").slice(-2).join("/");
 
+const counted = (texts) => texts.reduce((counts, text) => counts.set(text, (counts.get(text) || 0) + 1), new Map());
+
 const showSource = (call) => {
   // Where somebody saw it is more than where it began.
   const seen = call.notes.find((note) => note.kind === "s");
@@ -72,7 +74,7 @@ const show = () => {
   const notes = byId("notes");
   notes.textContent = "";
   const texts = step.kind === "call" ? step.notes.map(noteWords) : step.kind === "ask" ? [say("state", step.turn.ready, step.turn.timers, step.turn.watched)] : [];
-  for (const text of texts) { const li = document.createElement("li"); li.textContent = text; notes.append(li); }
+  for (const [text, times] of counted(texts)) { const li = document.createElement("li"); li.textContent = text + (times > 1 ? say("times", times) : ""); notes.append(li); }
   showChain(step);
   if (step.kind === "call") showSource(step);
   byId("why").disabled = !causes(track, step).length;
@@ -124,12 +126,16 @@ const showFindings = () => {
   home.hidden = !found.length;
   home.querySelector("summary").textContent = say("findings", found.length);
   list.textContent = "";
-  for (const [kind, text, where, number] of found) {
+  for (const [kind, text, where, number, parts] of found) {
     const li = document.createElement("li"), button = document.createElement("button");
-    button.textContent = `${say("kinds")[kind] || kind}: ${text}${where ? ` (${where})` : ""}`;
+    button.textContent = `${say("kinds")[kind] || kind}${say("colon")}${foundWords(kind, parts) || text}${where ? ` (${shortName(where)})` : ""}`;
     button.onclick = () => { const call = player.track.calls.get(number); if (call) jump(call.pos); };
     li.append(button); list.append(li);
   }
+};
+const foundWords = (kind, parts) => {
+  const text = language !== "en" && say("found")[kind];  // the recording has the English itself
+  return text && parts && text.replace(/%(\d)(?:\[(.*?)\])?/g, (_, n, more) => more === undefined ? parts[n] : parts[n] ? more.replace("%", parts[n]) : "");
 };
 const setTheme = () => {
   const root = document.documentElement, dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -9,6 +9,7 @@ import pytest
 import loopkit
 from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
+from loopkit.diagnostics.lint import SEARCHES
 from loopkit.diagnostics.player import page
 from loopkit.diagnostics.recording import Call, Poll, Recording, Track, Turn, load
 from tests.support.browser import CHROMIUM, DRIVER, Browser
@@ -174,9 +175,13 @@ def test_the_slowest_callback_is_found_with_its_line_and_why_it_ran(opened):
 
 
 def test_what_looks_wrong_leads_to_where_it_happened(opened):
-    opened.find("#findings summary").click()
     found = opened.find("#findings button")
     assert "blocks: " in found.text
+    assert "kept everybody waiting for" in found.text
+    press(opened, "l")
+    assert re.search(r"阻塞.\S+serve 让大家等了 0\.\d+ 秒", opened.find("#findings button").text)
+    press(opened, "l")
+    found = opened.find("#findings button")
     found.click()
     assert "serve" in text(opened, "sentence")
 
@@ -193,6 +198,8 @@ def test_both_languages(opened):
 
 
 def test_every_word_is_there_in_both_languages(opened):
+    kinds = {search.__name__.removeprefix("_").replace("_", "-") for search in SEARCHES}
+    assert set(opened.run("return Object.keys(WORDS.zh.found)")) == kinds
     missing = opened.run(
         "const keys = (x) => Object.keys(x).sort().join(); const { en, zh } = WORDS;"
         "return [keys(en) === keys(zh), keys(en.kinds) === keys(zh.kinds), en.keys.length === zh.keys.length]"
