@@ -80,6 +80,8 @@ class Socket(File):
 class Internet(Socket):
     """One with an address and a port."""
 
+    is_locked = False  # SOCK_BINDPORT_LOCK: the port was asked for, and is kept when a connection has ended
+
     def __init__(self, host: Host, family: int) -> None:
         super().__init__(host, family)
         self.local = self.address("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
@@ -95,7 +97,7 @@ class Internet(Socket):
         fail_if(self.is_bound or self.state == "connected", errno.EINVAL)
         fail_if(not self.host.has(host), errno.EADDRNOTAVAIL)
         self.local = self.address(host, self.host.ports.bind(self, host, port))
-        self.is_bound = True
+        self.is_bound, self.is_locked = True, port != 0
 
     def bind_itself(self) -> None:
         """Have a port."""

@@ -248,8 +248,12 @@ class Ports:
                 fail_if(_overlap(file, address, other) and not _may_share(file, other), errno.EADDRINUSE)
             waits = file.kind == "tcp" and self._is_waiting(port) and not file.reuses_address
             fail_if(waits, errno.EADDRINUSE)
-        self._bound.setdefault((file.kind, port), []).append(file)
+        self.add(file, port)
         return port
+
+    def add(self, file: Any, port: int) -> None:
+        """Have *file* use *port*, whoever else does."""
+        self._bound.setdefault((file.kind, port), []).append(file)
 
     def release(self, file: Any, port: int, waits: bool = False) -> None:
         """*file* gives *port* back; with *waits* only after a minute, unless SO_REUSEADDR is set."""

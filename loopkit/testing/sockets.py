@@ -285,9 +285,8 @@ class SimSocket(socket.socket):
         value = getattr(file, name) if name else file.options.get((level, option), 0)
         if name == "error":
             file.error = 0
-        if isinstance(value, bytes):
-            return value if buflen is not None else int.from_bytes(value[:4], "little")
-        return int(value) if buflen is None else int(value).to_bytes(buflen, "little")
+        raw = value if isinstance(value, bytes) else int(value).to_bytes(4, "little")
+        return int.from_bytes(raw[:4], "little") if buflen is None else raw[:buflen]
 
     # -- ending ----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SEGMENT = 64 * 1024
 
+#: What a connection has from its listener.
+INHERITED = {"reuses_address", "reuses_port", "is_v6only", "linger", "send_size", "receive_size"}
+
 #: SO_LINGER of a socket whose close is a reset: on, for no seconds.
 HARD = (1).to_bytes(4, "little") + bytes(4)
 
@@ -105,11 +108,13 @@ class Tcp(Internet, Stream):
             return False
         self.flow.is_syn = back.is_syn = False
         child = Tcp(target, listener.family)
+        child.options = dict(listener.options)
+        vars(child).update({name: getattr(listener, name) for name in INHERITED})
         child.local, child.remote = child.address(*self.remote[:2]), child.address(*self.local[:2])
+        child.is_bound = True
+        target.ports.add(child, child.local[1])
         child.state, child.progress, child.peer = "connected", "connected", self
         child.flow, back.on_give_up = back, child._timed_out
-        child.options = dict(listener.options)
-        child.send_size, child.receive_size = listener.send_size, listener.receive_size
         back.send(60, self._answered, child, listener)
         return True
 
@@ -228,7 +233,7 @@ class Tcp(Internet, Stream):
         if self.flow is not None:
             self.flow.drop()
         self.unsent.clear()
-        if self.is_orphan:
+        if self.is_orphan or not self.is_locked:
             self.release_port(waits)
         self.changed()
 

@@ -31,6 +31,12 @@ small = st.integers(1, 5)
 #: recv(0) is answered by Python itself; PyPy's asks the kernel.
 NOTHING = [] if PYPY else [0]
 
+#: What a socket is asked for. (Of buffers the sizes differ, until they are set.)
+OPTIONS = [
+    getattr(socket, f"SO_{name}")
+    for name in ["REUSEADDR", "REUSEPORT", "BROADCAST", "KEEPALIVE", "LINGER", "TYPE", "DOMAIN", "ACCEPTCONN"]
+]
+
 STREAM = st.one_of(
     st.tuples(st.just("new"), slots, st.sampled_from(["tcp", "tcp6", "unix"])),
     st.tuples(st.just("pair"), slots, slots),
@@ -50,6 +56,8 @@ STREAM = st.one_of(
     st.tuples(st.just("shutdown"), slots, st.integers(0, 2)),
     st.tuples(st.just("linger"), slots, st.just(0)),
     st.tuples(st.just("reuse"), slots, st.just(0)),
+    st.tuples(st.just("option"), slots, st.sampled_from(OPTIONS)),
+    st.tuples(st.just("buffers"), slots, st.sampled_from([1, 5000])),
     st.tuples(st.just("error"), slots, st.just(0)),
     st.tuples(st.just("names"), slots, st.just(0)),
     st.tuples(st.just("dup"), slots, slots),
@@ -70,6 +78,8 @@ DATAGRAM = st.one_of(
     st.tuples(st.just("peek"), slots, small),
     st.tuples(st.just("listen"), slots, st.just(1)),
     st.tuples(st.just("accept"), slots, slots),
+    st.tuples(st.just("broadcast"), slots, st.integers(0, 1)),
+    st.tuples(st.just("option"), slots, st.sampled_from(OPTIONS)),
     st.tuples(st.just("shutdown"), slots, st.integers(0, 2)),
     st.tuples(st.just("error"), slots, st.just(0)),
     st.tuples(st.just("names"), slots, st.just(0)),
@@ -255,6 +265,19 @@ class Kernel:
 
     def do_reuse(self, slot, sock, value):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def do_option(self, slot, sock, option):
+        return sock.getsockopt(socket.SOL_SOCKET, option, 8)
+
+    def do_buffers(self, slot, sock, size):
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+    def do_broadcast(self, slot, sock, value):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, value)
+        if not value and sock.family == socket.AF_INET:
+            sock.sendto(b"x", ("255.255.255.255", 9))
 
     def do_error(self, slot, sock, value):
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
