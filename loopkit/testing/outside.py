@@ -89,8 +89,7 @@ LIFE: ContextVar[Any] = ContextVar("loopkit.testing.life", default=None)
 
 def current_host(world: World) -> Host:
     """On which host of *world* the code that calls this runs."""
-    life = LIFE.get()
-    return life.host if life is not None and life.host.world is world else world.here
+    return world.life(LIFE.get()).host
 
 
 # -- names of the standard library ---------------------------------------------------------------------------

@@ -207,11 +207,13 @@ class World(Scenery):
                 future.set_result(None)
         return bool(settlers)
 
+    def life(self, found: Life | None) -> Life:
+        """That of the host on which code runs whose context has *found*."""
+        return self.here.life if found is None or found.host.world is not self else found
+
     def keeps(self, handle: Any) -> bool:
         """Whether *handle* is of a host that stands still or is down, and so is kept from running."""
-        life = handle._context.get(LIFE)
-        if not isinstance(life, Life) or life.host.world is not self:
-            life = self.here.life
+        life = self.life(handle._context.get(LIFE))
         if life.is_over:
             return True
         if life.host.stalled:
@@ -318,8 +320,7 @@ class World(Scenery):
 
     def host_of(self, handle: Any) -> str:
         """The name of the host on which *handle* is called."""
-        life = handle._context.get(LIFE)
-        return life.host.name if isinstance(life, Life) else self.here.name
+        return self.life(handle._context.get(LIFE)).host.name
 
     # -- words -----------------------------------------------------------------------------------------------
 
