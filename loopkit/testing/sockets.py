@@ -277,7 +277,8 @@ class SimSocket(socket.socket):
         if convert is not None:
             setattr(file, name, convert(value))
         else:
-            file.options[level, option] = value
+            fail_if(name, errno.ENOPROTOOPT)
+            file.options[level, option] = value if isinstance(value, int) else bytes(value)
 
     def getsockopt(self, level: int, option: int, buflen: int | None = None) -> Any:
         file = self._check()
@@ -285,8 +286,8 @@ class SimSocket(socket.socket):
         value = getattr(file, name) if name else file.options.get((level, option), 0)
         if name == "error":
             file.error = 0
-        raw = value if isinstance(value, bytes) else int(value).to_bytes(4, "little")
-        return int.from_bytes(raw[:4], "little") if buflen is None else raw[:buflen]
+        raw = value if isinstance(value, bytes) else int(value).to_bytes(4, "little", signed=True)
+        return int.from_bytes(raw[:4], "little", signed=True) if buflen is None else raw[:buflen]
 
     # -- ending ----------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ STREAM = st.one_of(
     st.tuples(st.just("reuse"), slots, st.just(0)),
     st.tuples(st.just("option"), slots, st.sampled_from(OPTIONS)),
     st.tuples(st.just("buffers"), slots, st.sampled_from([1, 5000])),
+    st.tuples(st.just("forbidden"), slots, st.sampled_from([socket.SO_TYPE, socket.SO_ERROR])),
     st.tuples(st.just("error"), slots, st.just(0)),
     st.tuples(st.just("names"), slots, st.just(0)),
     st.tuples(st.just("dup"), slots, slots),
@@ -273,6 +274,9 @@ class Kernel:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, size)
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+    def do_forbidden(self, slot, sock, option):
+        sock.setsockopt(socket.SOL_SOCKET, option, 1)
 
     def do_broadcast(self, slot, sock, value):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, value)
