@@ -127,6 +127,7 @@ def test_a_star_import_gives_every_name():
 def test_the_version_is_that_of_the_distribution():
     text = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{loopkit.__version__}"' in text
+    assert f"version: {loopkit.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(loopkit.pollers.POLLERS))
