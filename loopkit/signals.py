@@ -172,11 +172,15 @@ def add_signal_handler(loop: Loop, sig: int, callback: Callable[[*Ts], object], 
     """Call ``callback(*args)`` in the loop whenever the process receives signal *sig*. Main thread only.
 
     Raises TypeError if *callback* is a coroutine (function) or *sig* no int, ValueError if there is no such
-    signal, RuntimeError if it cannot be caught or this is not the main thread.
+    signal, RuntimeError if it cannot be caught or this is not the main thread, NotImplementedError where the
+    `signal` module has not got what it takes, as asyncio on Windows.
     """
     if is_coroutine(callback):
         raise TypeError("coroutines cannot be used with add_signal_handler()")
     _check_signal(sig)
+    for name in ("set_wakeup_fd", "siginterrupt"):
+        if not hasattr(signal, name):
+            raise NotImplementedError(f"this platform has no signal.{name}; use signal.signal()")
     loop._check_closed()
     table = loop._signals
     if table is None:

@@ -39,10 +39,15 @@ class Wakeup:
         self._receiver: Any
         self._sender: Any
         # Noted, not found out later: by then a program may have put a function in the place of socket.socket.
-        self._is_counter = hasattr(os, "eventfd")
-        if self._is_counter:
-            self._receiver = self._sender = io.FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+")
-        else:
+        self._is_counter = False
+        if hasattr(os, "eventfd"):
+            try:
+                flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK
+                self._receiver = self._sender = io.FileIO(os.eventfd(0, flags), "r+")
+                self._is_counter = True
+            except OSError:
+                pass  # a kernel or a sandbox has none; if there is no descriptor left, the pair will say so
+        if not self._is_counter:
             self._receiver, self._sender = socket.socketpair()
             self._receiver.setblocking(False)
             self._sender.setblocking(False)

@@ -1,5 +1,6 @@
 """What Linux has and others have not, taken away before loopkit is loaded: the rest works, or says so."""
 
+import platform
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from tests.support.pythons import needs_eventfd
 
 PROGRAM = """
 import asyncio, os, posix, select, signal, socket, sys, tempfile
-
+{kernel}
 for module, name in {gone}:
     if hasattr(globals()[module], name):
         delattr(globals()[module], name)
@@ -58,16 +59,49 @@ GONE = {
     "pidfd_open": [("os", "pidfd_open")],
     "SOCK_CLOEXEC": [("socket", "SOCK_CLOEXEC"), ("socket", "SOCK_NONBLOCK")],
     "sendfile": [("os", "sendfile"), ("posix", "sendfile")],
+    "poll": [("select", "poll")],
     "AF_UNIX": [("socket", "AF_UNIX")],
     "SO_REUSEPORT": [("socket", "SO_REUSEPORT")],
     "set_wakeup_fd": [("signal", "set_wakeup_fd")],
+    "siginterrupt": [("signal", "siginterrupt")],
     "sched_yield": [("os", "sched_yield"), ("posix", "sched_yield")],
 }
 
 
-def run(gone, loops=("Loop", "SelectLoop", "PollLoop", "BusyLoop"), more=""):
-    code = PROGRAM.format(gone=gone, loops=loops, more=more)
+# What an old kernel or a sandbox says to a system call that Python was built with: ENOSYS. By a filter of
+# seccomp: load the number of the call; if it is this one, go on, else skip one; refuse; allow.
+REFUSING = """
+import ctypes, errno
+
+def code(operation, to, jump=0):
+    return operation | jump << 24 | to << 32
+
+refuse, allow = 0x00050000 | errno.ENOSYS, 0x7FFF0000
+filter = (ctypes.c_uint64 * 4)(code(0x20, 0), code(0x15, {number}, 1), code(0x06, refuse), code(0x06, allow))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+if libc.prctl(22, 2, ctypes.byref(Program(4, ctypes.addressof(filter)))):
+    sys.exit("no seccomp")
+"""
+
+# The number of a call on each machine.
+REFUSED = {
+    "accept4": {"x86_64": 288, "aarch64": 242},
+    "eventfd2": {"x86_64": 290, "aarch64": 19},
+    "pidfd_open": {"x86_64": 434, "aarch64": 434},
+    "sendfile": {"x86_64": 40, "aarch64": 71},
+}
+
+LOOPS = ("Loop", "SelectLoop", "PollLoop", "BusyLoop")
+
+
+def run(gone, loops=LOOPS, more="", kernel=""):
+    code = PROGRAM.format(gone=gone, loops=loops, more=more, kernel=kernel)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    if done.stderr == "no seccomp\n":
+        pytest.skip("this kernel takes no filters of system calls")
     assert done.returncode == 0, done.stderr
 
 
@@ -76,12 +110,19 @@ def run(gone, loops=("Loop", "SelectLoop", "PollLoop", "BusyLoop"), more=""):
     "name", [pytest.param(n, marks=needs_eventfd) if n == "AF_UNIX" else n for n in GONE]
 )
 def test_what_is_missing_is_done_without(name):
-    run(GONE[name])
+    run(GONE[name], ("Loop", "SelectLoop") if name == "poll" else LOOPS)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_kernel_that_has_no_such_call_is_done_without(name):
+    if sys.platform != "linux" or platform.machine() not in REFUSED[name]:
+        pytest.skip("the numbers of system calls are not known here")
+    run([], kernel=REFUSING.format(number=REFUSED[name][platform.machine()]))
 
 
 def test_all_of_it_may_be_missing():
     # But for AF_UNIX, as above.
-    run([entry for name in GONE if name != "AF_UNIX" for entry in GONE[name]])
+    run([entry for name in GONE if name != "AF_UNIX" for entry in GONE[name]], ("Loop", "SelectLoop"))
 
 
 def test_select_works_alone():
@@ -94,6 +135,24 @@ else:
     raise AssertionError("it has no poll")
 """
     run([("select", "poll"), ("select", "epoll")], ("Loop", "SelectLoop"), refused)
+
+
+@pytest.mark.parametrize("name", ["set_wakeup_fd", "siginterrupt"])
+def test_handlers_of_signals_that_cannot_be_are_refused(name):
+    refused = f"""
+async def handle():
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(signal.SIGTERM, print)
+    except NotImplementedError as error:
+        assert str(error) == "this platform has no signal.{name}; use signal.signal()", error
+    else:
+        raise AssertionError("it cannot be done")
+    assert not loop.remove_signal_handler(signal.SIGTERM)
+
+loopkit.run(handle())
+"""
+    run([("signal", name)], ("Loop",), refused)
 
 
 @needs_eventfd
