@@ -4,6 +4,8 @@ Facts
 - Packets of one TCP connection arrive in order or not at all. What is lost is sent again, after 0.2 s, 0.4 s,
   and so on; after about 15 minutes the sender gives up (tcp_retries2), and a SYN after 127 s
   (tcp_syn_retries). The receiver of a connection whose other end has vanished notices nothing.
+- A reset is sent once, behind what was sent before it. If it is lost, the other end learns of it when it
+  sends something.
 - On one host a packet is delivered before the call that sent it returns.
 - A port belongs to an address or to all of them. SO_REUSEADDR lets a port be bound that nobody listens on,
   SO_REUSEPORT lets several listen; a connection that was closed here first keeps its port for a minute.
@@ -113,25 +115,27 @@ class Flow:
             world.choices.say(f"{what} {way} came {seconds(when - now - link.latency)} later")
         self._last = when
         self._queue.append((deliver, args))
-        world.at(when, self._arrive)
+        world.at(when, self._arrive, self._queue)
 
     def drop(self) -> None:
         """What is under way does not arrive."""
-        self._queue.clear()
+        self._queue = deque()
 
     def _is_open(self) -> bool:
         return not (self.link.is_cut or self.target.is_down or self.source.is_down)
 
-    def _arrive(self) -> None:
-        if not self._queue:
-            return
-        deliver, args = self._queue.popleft()
+    def _arrive(self, queue: deque[Any]) -> None:
+        if queue is not self._queue:
+            return  # dropped
+        deliver, args = queue.popleft()
         if not self._is_open() or deliver(*args) is False:
             self._fail(deliver, args)
         else:
             self._pause = 0.0
 
     def _fail(self, deliver: Callable[..., bool | None], args: tuple[Any, ...]) -> None:
+        if deliver.__name__ == "on_reset":
+            return
         world = self.source.world
         now = world.clock.now
         if not self._pause:
@@ -139,13 +143,13 @@ class Flow:
             self._first_failure = now
         end = self._first_failure + (GIVE_UP_SYN if self.is_syn else GIVE_UP)
         if now + self._pause > end:
-            self._queue.clear()
+            self.drop()
             if self.on_give_up is not None:
                 world.at(end, self.on_give_up)
             return
         self._queue.appendleft((deliver, args))
         self._last = now + self._pause
-        world.at(self._last, self._arrive)
+        world.at(self._last, self._arrive, self._queue)
         self._pause = min(2 * self._pause, LONGEST_RETRY)
 
 

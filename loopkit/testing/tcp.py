@@ -229,9 +229,9 @@ class Tcp(Internet, Stream):
 
     def _end(self, code: int = 0, waits: bool = False) -> None:
         """There is no connection any more, because of the error *code*, if any."""
-        self.error, self.state, self.shut = code or self.error, "closed", BOTH
-        if self.flow is not None:
+        if code or self.state == "connecting":
             self.flow.drop()
+        self.error, self.state, self.shut = code or self.error, "closed", BOTH
         self.unsent.clear()
         if self.is_orphan or not self.is_locked:
             self.release_port(waits)
@@ -241,14 +241,17 @@ class Tcp(Internet, Stream):
         """Have no connection any more, and reset that which there is."""
         was_connected = self.state == "connected"
         self.refuse_clients()
-        self.vanish()
+        self.is_orphan = True
+        self._end()
         if was_connected:
             self.flow.send(40, self.peer.on_reset)
 
     def vanish(self) -> None:
-        self.is_orphan = True
         for client in self.clients:
             client.vanish()
+        if self.flow is not None:
+            self.flow.drop()
+        self.is_orphan = True
         self._end()
 
     def release(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import re
 import socket
+import struct
 import sys
 
 import pytest
@@ -193,6 +194,57 @@ def test_connections_between_two_hosts_can_be_reset():
             writer.close()
 
         await app.run(client)
+
+    run(main)
+
+
+async def a_connection_that_is_reset(wait, say=b""):
+    """The server's end of a connection whose client says *say*, and resets it after *wait* seconds."""
+    world, db, app = two_hosts(latency=0.1)
+    come = asyncio.get_running_loop().create_future()
+    server = await db.run(asyncio.start_server, lambda *pair: come.set_result(pair), "db", 5432)
+
+    async def client():
+        _, writer = await asyncio.open_connection("db", 5432)
+        reader, served = await come
+        writer.write(say)
+        await asyncio.sleep(wait)
+        begun = world.clock.now
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        return begun, reader, served
+
+    return world, server, await app.run(client)
+
+
+def test_a_reset_comes_behind_what_was_sent_before_it_and_takes_its_time():
+    async def main():
+        world, server, (begun, reader, served) = await a_connection_that_is_reset(0.05, b"one")
+        async with server:
+            assert await reader.readexactly(3) == b"one"
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            served.close()
+            return world.clock.now - begun
+
+    assert run(main) == pytest.approx(0.1)
+
+
+def test_a_reset_that_is_lost_is_not_sent_again_until_somebody_sends():
+    async def main():
+        world, server, (_begun, reader, served) = await a_connection_that_is_reset(0)
+        async with server:
+            world.partition("db", "app")
+            await asyncio.sleep(1)
+            world.heal()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(3600):
+                    await reader.read()
+            served.write(b"hello?")
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            served.close()
 
     run(main)
 
