@@ -15,6 +15,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..diagnostics.turns import call
 from ..errors import is_coroutine
 from ..loop import Loop
 from ..pollers import POLLERS
@@ -26,7 +27,7 @@ from . import outside
 from . import secure as secure
 from .errors import EscapedError
 from .outside import LIFE
-from .turn import simulated_turns
+from .turn import plain_call, simulated_turns
 from .world import World
 
 if TYPE_CHECKING:
@@ -86,13 +87,13 @@ class SimLoop(Loop):
 
     def _turns(self) -> None:
         if self.world.explores or self.world.halted:
-            simulated_turns(self)
+            simulated_turns(self, plain_call)
         else:
             super()._turns()
 
     def _observed_turns(self) -> None:
         if self.world.explores or self.world.halted:
-            simulated_turns(self)
+            simulated_turns(self, call)
         else:
             super()._observed_turns()
 

@@ -13,7 +13,7 @@ import asyncio
 from asyncio.futures import _set_result_unless_cancelled as end_of_sleep  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
-from .. import debug, errors
+from .. import errors
 from ..diagnostics import turns
 from ..timers import push
 from . import waits
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
     from .loop import SimLoop
 
 
-def simulated_turns(loop: SimLoop) -> None:
-    """Turn after turn, until one of them is the last."""
+def simulated_turns(loop: SimLoop, call: Callable[..., None]) -> None:
+    """Turn after turn, until one of them is the last, with *call* for the calling of handles."""
+    due = loop._timers.due
     while True:
         turns.tell(loop, "turn_begins")
         events = _poll(loop)
-        call = turns.call if debug.turns_are_observed(loop) else _call
         _run(loop, call)
         for event in events:
             turns._dispatch(loop, [event])
             _after(loop)
         events = []
-        _fire_timers(loop, call)
+        if due:
+            _fire_timers(loop, call)
         if loop._leave:
             return
 
@@ -80,7 +81,8 @@ def _run(loop: SimLoop, call: Callable[..., None]) -> None:
                     continue
         call(loop, handle)
         world.steps += 1
-        if world.observed:
+        world.last = callback
+        if world.checks or world.trace is not None:
             world.after_step(handle, callback)
         late.index += 1
         if asked or late.index == late.next:
@@ -89,7 +91,7 @@ def _run(loop: SimLoop, call: Callable[..., None]) -> None:
         raise Livelock(world.tell_livelock(f"more than {world.step_limit:,} steps"))
 
 
-def _call(loop: SimLoop, handle: Any, why: str = "soon") -> None:
+def plain_call(loop: SimLoop, handle: Any, why: str = "soon") -> None:
     try:
         handle._context.run(handle._callback, *handle._args)
     except (SystemExit, KeyboardInterrupt):
@@ -104,7 +106,8 @@ def _after(loop: SimLoop) -> None:
     """What follows every callback that is not from the queue."""
     world, late = loop.world, loop.world.choices.late
     world.steps += 1
-    if world.observed:
+    world.last = None
+    if world.checks or world.trace is not None:
         world.after_step(None, None)
     late.index += 1
     if world.choices.asked is not None or late.index == late.next:

@@ -116,7 +116,8 @@ class World(Scenery):
         #: The host on which everything runs that is not told otherwise.
         self.here = Host(self, "localhost", ("10.0.0.1", "fd00::1"))
         self.network.add(self.here)
-        self._last: tuple[Any, Any] = (None, None)
+        #: What was called last; None: a descriptor's callback, or a timer's.
+        self.last: Any = None
         #: What `add_signal_handler` has been given.
         self.signals: dict[int, asyncio.Handle] = {}
         #: What `process` has been given; processes that nobody has waited for, by their numbers.
@@ -162,6 +163,8 @@ class World(Scenery):
 
     def deadlines(self, count: int, within: float = inf) -> list[float]:
         """The next moments, at most *count*, within so many seconds, at which something is due."""
+        if not self.has_deadline():
+            return []
         now = self.clock.now
         coming = [
             entry[0]
@@ -300,19 +303,13 @@ class World(Scenery):
 
     # -- watching --------------------------------------------------------------------------------------------
 
-    @property
-    def observed(self) -> bool:
-        """Whether somebody looks after each step."""
-        return self.trace is not None or bool(self.checks) or self.explores
-
     def watch(self, check: Callable[[], None]) -> None:
         """Call *check* after every step."""
         self.checks.append(check)
         self._look_at_each()
 
     def after_step(self, handle: Any, callback: Any) -> None:
-        """A callback has returned."""
-        self._last = handle, callback
+        """A callback has returned, and somebody looks after each."""
         if self.trace is not None:
             self.trace.step(self, handle, callback)
         for check in list(self.checks):
@@ -326,10 +323,10 @@ class World(Scenery):
 
     def last_step(self) -> str:
         """What ran last."""
-        owner = getattr(self._last[1], "__self__", None)
+        owner = getattr(self.last, "__self__", None)
         if hasattr(owner, "get_coro"):
             return waits.name_of(owner)
-        return "a callback" if self._last[1] is None else waits.callback_name(self._last[1])
+        return "a callback" if self.last is None else waits.callback_name(self.last)
 
     def tell_livelock(self, what: str = "") -> str:
         """The text of a `Livelock` now."""
