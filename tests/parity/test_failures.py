@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.net import blocking, connect, read_exactly, talk, tcp_pair, unix_pair
 from tests.support.protocols import BufferedRecorder, Echo, Recorder
+from tests.support.pythons import drop
 from tests.support.servers import echo_server
 
 
@@ -244,6 +245,8 @@ def test_closing_the_loop_with_open_connections_is_possible(new_loop, loop_name)
         transport.abort()  # its connection_lost() is scheduled and never runs
         loop.close()
         ours.close()
+    del transport, _
+    drop()  # now, while it may say so
 
 
 def test_stopping_with_connections_open_and_going_on(new_loop):
