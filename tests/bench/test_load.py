@@ -1,5 +1,6 @@
 """Does the load notice what it must, in whatever pieces bytes arrive?"""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from loopkit.bench.load.connections import Broken, Connection, make_payload
 from loopkit.bench.load.echo import EchoLoad
-from loopkit.bench.load.jobs import percentiles
+from loopkit.bench.load.jobs import measure, percentiles
 from loopkit.bench.load.meter import Meter
 from loopkit.bench.syscalls import parse_summary
 
@@ -108,9 +109,14 @@ def test_percentiles_of_few_and_many() -> None:
     assert many == {"p50": 50.0, "p99": 99.0}
 
 
-def test_the_meter_reads_this_process() -> None:
-    import os
+def test_a_window_in_which_the_machine_stood_still_stays_open_for_one_operation() -> None:
+    windows = iter([[], [], [0.25]])
+    job = {"pid": os.getpid(), "warmup": 0, "seconds": 0.001, "operation": "request"}
+    sample = measure(job, lambda: None, lambda seconds: next(windows))
+    assert (sample["operations"], sample["p50"]) == (1, 0.25)
 
+
+def test_the_meter_reads_this_process() -> None:
     meter = Meter(os.getpid())
     before = meter.read()
     sum(range(200_000))

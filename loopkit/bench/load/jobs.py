@@ -35,13 +35,17 @@ def measure(job: Job, hold: Callable[[], None], pump: Callable[..., list[float]]
         job: `pid` of the server, `warmup` in seconds of its processor time, and `seconds`; `limit`, if given,
             ends the window after so many operations.
         hold: called between warm-up and window, so that others can prepare.
-        pump: does operations for some seconds or up to a limit, and returns their latencies.
+        pump: does operations for some seconds or up to a limit, and returns their latencies. On a machine
+            that stands still meanwhile there may be none: the window stays open for the first.
     """
     warm_up(job, pump)
     hold()
 
     def work() -> Sample:
+        end = time.perf_counter() + LONGEST
         latencies = pump(LONGEST, job["limit"]) if job.get("limit") else pump(job["seconds"])
+        while not latencies and time.perf_counter() < end:
+            latencies = pump(job["seconds"])
         return {"operations": len(latencies), **(percentiles(latencies) if latencies else {})}
 
     return window(job, work)
