@@ -48,4 +48,4 @@ def text(answer: dict[str, Any]) -> str:
 def where(row: dict[str, Any]) -> list[str]:
     """Since when nothing came or went, and between whom."""
     idle = "-" if row["idle"] is None else f"{row['idle']:.1f} s"
-    return [idle, row["local"] or "-", row["peer"] or "-"]
+    return [idle, row["local"] or "-", (row["peer"] or "-") + (" (has closed)" if row["ended"] else "")]

@@ -40,7 +40,7 @@ class Capture:
         self.steps: list[Any] = []  # of the turn in progress
         self.asked: tuple[float, float | None] = (0.0, None)
         self.open: list[int] = []  # places of callbacks that have begun and not ended
-        self.owners: dict[int, str] = {}
+        self.owners: dict[int, tuple[tuple[int, int], str]] = {}  # whose a descriptor was last, in words
 
     # -- as an observer --------------------------------------------------------------------------------------
 
@@ -63,12 +63,19 @@ class Capture:
         self.steps.append(("p", start, self.clock() - start, timeout, found))
 
     def _owner(self, fd: int) -> str:
-        words = self.owners.get(fd)
-        if words is None:
-            loop = self._loop()
-            words = "" if loop is None else owner_words(loop, fd)
+        loop = self._loop()
+        entry = None if loop is None else loop._watches.entries.get(fd)
+        if loop is None or entry is None:
+            return "nobody"
+        # Of a transport it is told when it comes and goes; of what a program has in its own hands, not.
+        watchers = (0, 0)
+        if entry.owner is None:
+            watchers = (id(entry.guest), 0) if entry.guest else (id(entry.reader), id(entry.writer))
+        known, words = self.owners.get(fd, (None, ""))
+        if known != watchers:
+            words = owner_words(loop, fd)
             if "..." not in words:  # else: it does not know its protocol yet
-                self.owners[fd] = words
+                self.owners[fd] = watchers, words
         return words
 
     def callback_begins(self, call: observing.Call) -> None:

@@ -28,6 +28,8 @@ __all__ = ["Descriptor", "fds"]
 
 #: Offsets in struct tcp_info: milliseconds since data was last sent, and received; bytes acked, and received.
 _LAST_SENT, _LAST_RECEIVED, _BYTES = 44, 52, 120
+#: The state, in the first byte of it, of a connection whose peer has closed.
+_CLOSE_WAIT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Descriptor:
     #: Bytes that came, and that were sent and confirmed; None if the kernel does not say.
     received: int | None = None
     sent: int | None = None
+    #: Whether the peer of a TCP connection has closed its end, and nobody has closed this one.
+    ended: bool = False
 
 
 def fds(loop: Any) -> list[Descriptor]:
@@ -118,18 +122,22 @@ def _kind(loop: Loop, fd: int, entry: Any, owner: Any) -> tuple[str, str]:
         return _owner_kind(owner)
     if entry.guest is not None:
         return "sock_*", "a socket of the program's"
-    watcher = entry.reader if entry.reader is not None else entry.writer
-    callback = getattr(watcher, "_callback", None)
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    if getattr(callback, "__self__", None) is loop._wakeup:
+    callbacks = [_function(watcher) for watcher in (entry.reader, entry.writer) if watcher is not None]
+    if callbacks and getattr(callbacks[0], "__self__", None) is loop._wakeup:
         return "loop", "the wake-up"
     if (signals := loop._signals) is not None and fd == signals.pair.receiver.fileno():
         return "loop", "signals"
-    name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
-    if entry.thing is not None:
-        return "add_reader", f"{name}, on {cut(type(entry.thing).__name__)}"
-    return ("add_reader", name) if callback is not None else ("add_reader", "nobody any more")
+    names = dict.fromkeys(getattr(call, "__qualname__", type(call).__qualname__) for call in callbacks)
+    words = " and ".join(names) or "nobody any more"
+    return "add_reader", words if entry.thing is None else f"{words}, on {cut(type(entry.thing).__name__)}"
+
+
+def _function(watcher: Any) -> Any:
+    """What a reader or writer calls."""
+    callback = getattr(watcher, "_callback", None)
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    return callback
 
 
 def _owner_kind(owner: Any) -> tuple[str, str]:
@@ -214,6 +222,7 @@ def _tcp_info(sock: socket.socket) -> dict[str, Any]:
         (last_sent,) = struct.unpack_from("=I", info, _LAST_SENT)
         (last_received,) = struct.unpack_from("=I", info, _LAST_RECEIVED)
         acked, received = struct.unpack_from("=QQ", info, _BYTES)
+        ended = info[0] == _CLOSE_WAIT
     except (OSError, AttributeError, struct.error):
         return {}
-    return {"idle": min(last_sent, last_received) / 1000, "received": received, "sent": acked}
+    return {"idle": min(last_sent, last_received) / 1000, "received": received, "sent": acked, "ended": ended}

@@ -6,10 +6,11 @@ Each is found from what happened, not from the source; each needs enough of it t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from select import POLLOUT
 from typing import TYPE_CHECKING, NamedTuple
 
 from .files import shown
-from .recording import Call, Note, Poll, Track
+from .recording import Call, Note, Poll, Track, Turn
 from .stacks import Place
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ BLOCKS = 0.1
 #: So many turns, events, wake-ups or timers in a row are no chance.
 MANY = 50
 
+#: A callback that takes longer, in seconds, may have written something.
+WRITES = 1e-5
+
 #: So many connections that never speak are worth a word.
 CROWD = 100
 
@@ -28,7 +32,7 @@ CROWD = 100
 class Finding(NamedTuple):
     """One fault."""
 
-    #: ``spins``, ``unread``, ``rearms``, ``wakes-itself``, ``blocks`` or ``silent``.
+    #: ``spins``, ``unread``, ``unwritten``, ``rearms``, ``wakes-itself``, ``blocks`` or ``silent``.
     kind: str
     text: str
     #: The names and figures in the text, for a text in another language; an empty one is left out there.
@@ -99,8 +103,40 @@ def _spins(track: Track) -> Iterator[Finding]:
 
 
 def _unread(track: Track) -> Iterator[Finding]:
-    """A descriptor that is reported in every poll."""
-    rows: Counter[tuple[int, str]] = Counter()
+    """A descriptor that is reported in every poll, and nothing is read."""
+    for fd, owner, mask, turn in _reported_again_and_again(track):
+        if mask != POLLOUT and _is_unread(turn.steps, fd):
+            call = next((c for c in turn.steps if isinstance(c, Call) and c.fd == fd), None)
+            yield Finding(
+                "unread",
+                f"fd {fd} ({owner}) was reported {MANY} times in a row: nobody reads what is there",
+                (str(fd), owner, str(MANY)),
+                call.place if call else None,
+                call.number if call else 0,
+                turn.start,
+            )
+
+
+def _unwritten(track: Track) -> Iterator[Finding]:
+    """A writer that stays though there is nothing to write: its descriptor is writable nearly always."""
+    for fd, owner, mask, turn in _reported_again_and_again(track):
+        writers = [call for call in track.calls() if call.fd == fd and call.mask == POLLOUT]
+        if mask != POLLOUT or not writers or sorted(c.took for c in writers)[len(writers) // 2] > WRITES:
+            continue
+        yield Finding(
+            "unwritten",
+            f"fd {fd} ({owner}) was reported writable {MANY} times in a row: nothing is written, "
+            "and nobody removes the writer",
+            (str(fd), owner, str(MANY)),
+            writers[-1].place,
+            writers[-1].number,
+            turn.start,
+        )
+
+
+def _reported_again_and_again(track: Track) -> Iterator[tuple[int, str, int, Turn]]:
+    """Descriptors that no transport writes to, their owners, masks, and the turn in which it is enough."""
+    rows: Counter[tuple[int, str, int]] = Counter()
     told: set[int] = set()
     writes: set[int] = set()
     for turn in track.turns:
@@ -109,24 +145,14 @@ def _unread(track: Track) -> Iterator[Finding]:
                 writes.add(step.facts[0])
             if not isinstance(step, Poll):
                 continue
-            here = {(fd, owner) for fd, _, owner in step.events}
+            here = {(fd, owner, mask) for fd, mask, owner in step.events}
             for gone in [key for key in rows if key not in here]:
                 del rows[gone]
             for key in here:
                 rows[key] += 1
-                fd, owner = key
-                if rows[key] == MANY and fd not in told and fd not in writes and _is_unread(turn.steps, fd):
-                    told.add(fd)
-                    call = next((c for c in turn.steps if isinstance(c, Call) and c.fd == fd), None)
-                    place = call.place if call else None
-                    yield Finding(
-                        "unread",
-                        f"fd {fd} ({owner}) was reported {MANY} times in a row: nobody reads what is there",
-                        (str(fd), owner, str(MANY)),
-                        place,
-                        call.number if call else 0,
-                        turn.start,
-                    )
+                if rows[key] == MANY and key[0] not in told | writes:
+                    told.add(key[0])
+                    yield *key, turn
 
 
 def _is_unread(steps: list[Poll | Call | Note], fd: int) -> bool:
@@ -200,6 +226,7 @@ SEARCHES: tuple[Callable[[Track], Iterator[Finding]], ...] = (
     _blocks,
     _spins,
     _unread,
+    _unwritten,
     _rearms,
     _wakes_itself,
     _silent,

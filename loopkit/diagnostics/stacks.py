@@ -75,7 +75,9 @@ def stack_of_thread(thread_id: int) -> tuple[Place, ...]:
 
 
 def without_loop(places: tuple[Place, ...]) -> tuple[Place, ...]:
-    """Only what stands above the innermost frame of a turn."""
+    """Only what stands above the innermost frame of a turn, and without those of an import."""
+    importing = "<frozen importlib"
+    places = tuple(place for place in places if not place.file.startswith(importing)) or places
     for number in range(len(places) - 1, -1, -1):
         place = places[number]
         if place.file.startswith(_LOOPKIT) and place.function.rpartition(".")[2] in _TURNS:

@@ -66,7 +66,7 @@ const draw = (canvas, track, pos) => {
   for (const item of seen) if (item.step.turn.first === item.step.pos) {
     pen.beginPath(); pen.moveTo(item.x - 1, 4); pen.lineTo(item.x - 1, y); pen.stroke();
     const number = clip(pen, say("turn", item.step.turn.number), 90);
-    if (item.x + 3 < free) continue;
+    if (item.x + 3 < Math.max(free, LEFT)) continue;
     pen.fillText(number, item.x + 3, 11);
     free = item.x + 9 + pen.measureText(number).width;
   }

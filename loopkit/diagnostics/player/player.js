@@ -178,6 +178,7 @@ if (tracks.length > 1) {
   tracks.forEach((track, n) => { const option = document.createElement("option"); option.value = n; option.textContent = track.name; select.append(option); });
   select.onchange = () => { playing(false); Object.assign(player, { track: tracks[select.value], pos: 0, history: [] }); setLanguage(language); };
 }
+byId("findings").open = innerWidth > 720;  // on a phone the picture comes first
 const wanted = new URLSearchParams(location.hash.slice(1));
 if (wanted.get("theme")) document.documentElement.dataset.theme = wanted.get("theme");
 player.pos = Number(wanted.get("step") || 1) - 1;

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -138,8 +139,21 @@ def test_the_program_keeps_its_locks_on_files(tmp_path):
     assert "BlockingIOError" in locked.stderr
 
 
+def test_a_peer_that_has_closed_is_told(loop):
+    with listener() as server, socket.create_connection(server.getsockname()) as sock:
+        peer, _ = server.accept()
+        assert not by_number(loop)[sock.fileno()].ended
+        peer.close()
+        sock.settimeout(10)
+        assert sock.recv(1) == b""
+        assert by_number(loop)[sock.fileno()].ended
+
+
 def test_a_reader_is_told_by_its_function(loop):
     def on_readable():
+        pass
+
+    def on_writable():
         pass
 
     with socket.socket() as sock:
@@ -148,7 +162,11 @@ def test_a_reader_is_told_by_its_function(loop):
         assert found.kind == "add_reader"
         assert found.owner.endswith("on_readable")
         assert (found.wanted, found.armed) == (POLLIN, POLLIN)
+        loop.add_writer(sock.fileno(), on_writable)
+        assert re.fullmatch(r"\S+on_readable and \S+on_writable", by_number(loop)[sock.fileno()].owner)
         loop.remove_reader(sock.fileno())
+        assert re.fullmatch(r"\S+on_writable", by_number(loop)[sock.fileno()].owner)
+        loop.remove_writer(sock.fileno())
 
 
 def test_masks_and_addresses_in_words():

@@ -9,6 +9,7 @@ from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
 from loopkit.diagnostics.files import shown
 from loopkit.diagnostics.lint import findings
+from loopkit.diagnostics.recording import Poll
 
 
 def found_in(coroutine, loop=None):
@@ -95,6 +96,58 @@ def test_a_descriptor_that_reports_and_nobody_reads():
     found = found_in(not_reading)
     assert set(found) == {"unread"}
     assert found["unread"].place.line == line_of(not_reading, 5)
+
+
+async def not_writing(loop):
+    ours, theirs = socket.socketpair()
+    left = 60
+    done = loop.create_future()
+
+    def has_nothing():
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set_result(None)
+
+    loop.add_reader(ours, int)
+    loop.add_writer(ours, has_nothing)
+    await done
+    loop.remove_writer(ours)
+    loop.remove_reader(ours)
+    ours.close()
+    theirs.close()
+
+
+def test_a_writer_that_has_nothing_to_write_and_stays():
+    found = found_in(not_writing)
+    assert set(found) == {"unwritten"}
+    assert found["unwritten"].place.line == line_of(not_writing, 5)
+    assert "has_nothing, on socket" in found["unwritten"].text
+
+
+async def one_after_the_other(loop):
+    for name in ("first", "second"):
+        ours, theirs = socket.socketpair()
+        come = loop.create_future()
+        exec(f"def {name}(come, sock): come.set_result(sock.recv(1))", functions := {})
+        loop.add_reader(ours, functions[name], come, ours)
+        theirs.send(b"x")
+        await come
+        loop.remove_reader(ours)
+        ours.close()
+        theirs.close()
+
+
+def test_a_number_that_is_used_again_is_told_with_its_new_owner():
+    loop = loopkit.EpollLoop()
+    capture = Capture(loop, 0)
+    observe(loop, capture)
+    loop.run_until_complete(one_after_the_other(loop))
+    track = recording_of([capture]).tracks[0]
+    loop.close()
+    events = [event for step in track.steps() if isinstance(step, Poll) for event in step.events]
+    assert len({fd for fd, _, _ in events}) == 1
+    assert [owner for _, _, owner in events] == ["first, on socket", "second, on socket"]
 
 
 async def crowd(loop):

@@ -248,6 +248,34 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened):
     assert opened.run("return byId('lanes').clientWidth") > 200
 
 
+def test_a_phone_begins_with_the_picture(browser, file):
+    browser.resize(390, 800)
+    browser.get("about:blank")
+    browser.get(file.as_uri() + "#lang=en")
+    assert not browser.run("return byId('findings').open")
+    assert browser.run("return byId('lanes').getBoundingClientRect().top < innerHeight")
+
+
+def test_a_bar_that_began_before_the_picture_is_cut_off(opened):
+    """It ends where it would end, and does not run into the next one."""
+    wide, long = opened.run("""
+        const last = player.track.steps.length - 1;
+        let wide = 0, long = 0;
+        for (let pos = 0; pos <= last; pos++) {
+            go(pos);
+            for (const { step, x, w } of layout(player.track, pos, byId("lanes").clientWidth)) {
+                const hit = player.hits.find((hit) => hit.pos === step.pos);
+                if (x >= LEFT || !hit) continue;
+                wide += 1;
+                long += hit.x + hit.w > Math.max(x + w, LEFT + 8) + 1;
+            }
+        }
+        return [wide, long];
+    """)
+    assert wide
+    assert not long
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_light_and_dark(browser, file, theme):
     browser.get("about:blank")

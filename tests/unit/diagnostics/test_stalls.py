@@ -333,6 +333,23 @@ Thread 0x00007f05dac96c40 (most recent call first):
     assert faulthandler  # what the test is about
 
 
+def test_an_import_is_shown_as_in_a_traceback_without_the_machinery(loop, seen, tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("wait()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("builtins.wait", lambda: sleeping(seen), raising=False)
+
+    def imports():
+        import slow_to_import  # noqa: F401
+
+    watch(loop, 0.05, seen)
+    loop.call_soon(imports)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert [place.file.rpartition("/")[2] for place in seen[0].frames[:2]] == [
+        "test_stalls.py",
+        "slow_to_import.py",
+    ]
+
+
 def test_a_report_that_raises_ends_the_watch_and_is_logged(loop, asyncio_log):
     def report(stall):
         raise LookupError("report")
