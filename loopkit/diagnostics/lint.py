@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .files import shown
 from .recording import Call, Note, Poll, Track, Turn
-from .stacks import Place
+from .stacks import Place, is_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,8 @@ def _blocks(track: Track) -> Iterator[Finding]:
             if key not in worst or call.took > worst[key].took:
                 worst[key] = call
     seen = [step for step in track.steps() if isinstance(step, Note) and step.kind == "s"]
-    for key, call in sorted(worst.items(), key=lambda item: -item[1].took):
+    found = []
+    for key, call in worst.items():
         times = str(count[key]) if count[key] > 1 else ""
         # Where somebody saw it is better than where it went on.
         inside = next((note for note in seen if call.start <= note.start <= call.start + call.took), None)
@@ -77,7 +78,12 @@ def _blocks(track: Track) -> Iterator[Finding]:
         text = f"{call.name} kept everybody waiting for {call.took:.3f} s"
         text += (f", {times} times" if times else "") + (f" in {function}" if function else "")
         parts = call.name, f"{call.took:.3f}", times, function
-        yield Finding("blocks", text, parts, place, call.number, call.start)
+        theirs = place is not None and is_library(
+            place.file
+        )  # as what is imported when it is first called for
+        found.append((theirs, -call.took, Finding("blocks", text, parts, place, call.number, call.start)))
+    for _, _, finding in sorted(found, key=lambda item: item[:2]):
+        yield finding
 
 
 def _spins(track: Track) -> Iterator[Finding]:

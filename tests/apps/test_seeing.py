@@ -119,7 +119,7 @@ def test_the_scraper_s_tasks_wait_for_a_line_that_does_not_come(shown, tmp_path,
     at = line("scraper.py", "a second line")
     with started as program:
         waiting = rf"fetch .* reading fd \d+ of 127.0.0.1:\d+  \(.*scraper.py:{at}\)"
-        ps = [sys.executable, *ON_LOOPKIT, "ps", str(program.pid)]
+        ps = [sys.executable, *ON_LOOPKIT, "ps", "--all", str(program.pid)]
         told = ""
         while len(re.findall(waiting, told)) < 5:  # the test's own limit of time ends it
             told = subprocess.run(ps, capture_output=True, text=True, check=False, cwd=ROOT).stdout

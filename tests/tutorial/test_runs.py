@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from loopkit.diagnostics.lint import findings
-from loopkit.diagnostics.recording import Call, Poll, load
+from loopkit.diagnostics.player import page
+from loopkit.diagnostics.recording import MARK, Call, Poll, load
 from tests.tutorial.programs import ROOT, TUTORIAL
 
 RUNS = ROOT / "docs" / "_static" / "runs"
@@ -29,6 +30,14 @@ def names_of(path):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_on_the_page_is_what_the_program_does(name, fresh):
     assert names_of(RUNS / f"{name}.html") == names_of(fresh / f"{name}.html")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_on_the_page_is_played_by_the_player_of_today(name):
+    text = (RUNS / f"{name}.html").read_text(encoding="utf-8")
+    today = page(load(RUNS / f"{name}.html"))
+    without = [re.sub(rf"{re.escape(MARK)}.*?</script>", "", each, flags=re.DOTALL) for each in (text, today)]
+    assert without[0] == without[1], "run record_runs.py again"
 
 
 @pytest.mark.parametrize("name", NAMES)

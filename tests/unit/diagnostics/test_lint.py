@@ -9,7 +9,8 @@ from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
 from loopkit.diagnostics.files import shown
 from loopkit.diagnostics.lint import findings
-from loopkit.diagnostics.recording import Poll
+from loopkit.diagnostics.recording import Call, Poll, Track, Turn
+from loopkit.diagnostics.stacks import Place
 
 
 def found_in(coroutine, loop=None):
@@ -38,6 +39,15 @@ def test_a_coroutine_that_blocks():
     assert set(found) == {"blocks"}
     assert (found["blocks"].place.file, found["blocks"].place.line) == (__file__, line_of(blocking, 1))
     assert "blocking kept everybody waiting for 0.1" in found["blocks"].text
+
+
+def test_what_the_program_itself_does_comes_first():
+    track = Track(turns=[Turn(0.0, 1, 0, 1, [])])
+    places = [Place(asyncio.__file__, 1, "library"), Place(__file__, 1, "own"), Place(__file__, 2, "longer")]
+    for number, place in enumerate(places, 1):
+        call = Call(number, (0.9, 0.2, 0.3)[number - 1], number, place.function, place, "", "soon")
+        track.turns[0].steps.append(call)
+    assert [finding.parts[0] for finding in findings(track)] == ["longer", "own", "library"]
 
 
 async def waking(loop):
@@ -209,8 +219,6 @@ def test_a_healthy_program_has_no_faults():
 
 
 def test_turns_that_may_not_sleep_and_find_nothing():
-    from loopkit.diagnostics.recording import Poll, Track, Turn
-
     track = Track()
     for number in range(60):
         track.turns.append(Turn(number / 1000, 0, 1, 1, [Poll(number / 1000, 1e-6, 0.0, ())]))
