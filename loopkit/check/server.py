@@ -209,8 +209,10 @@ class ServerProgram(Program):
 def shadow(said: str, program: Program) -> str:
     """A file beside the program that hides a module of Python's and is spoken of in what it *said*.
 
-    ``import select`` finds ``select.py`` in the program's folder first, be it the program itself.
+    ``import queue`` finds ``queue.py`` in the program's folder first, be it the program itself. It looks for
+    nothing there that is built into the interpreter: `select` in Debian's, not in others.
     """
+    hideable = sys.stdlib_module_names.difference(sys.builtin_module_names)
     last = last_words(said, program.name)
     folder = program.path.absolute().parent
     try:
@@ -219,7 +221,7 @@ def shadow(said: str, program: Program) -> str:
         return ""
     for entry in found:
         name = entry.removesuffix(".py")
-        if name in sys.stdlib_module_names and (name != entry or (folder / name).is_dir()):
+        if name in hideable and (name != entry or (folder / name).is_dir()):
             itself = any(str(at / entry) in said for at in (folder, folder.resolve()))
             if f"'{name}'" in last or (itself and entry != program.name):
                 return entry

@@ -68,6 +68,12 @@ class Program:
                 return found
         raise AssertionError(f"{self._fate()} before it said {pattern!r}; it said:\n{self.output}")
 
+    def assert_it_runs(self) -> None:
+        """For whoever waits for something else than what it says: it would be waited for in vain."""
+        if self._process.poll() is not None:
+            self.finish()
+            raise AssertionError(f"{self._fate()}; it said:\n{self.output}")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone, not to its children."""
         self._process.send_signal(number)

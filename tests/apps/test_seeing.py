@@ -121,7 +121,8 @@ def test_the_scraper_s_tasks_wait_for_a_line_that_does_not_come(shown, tmp_path,
         waiting = rf"fetch .* reading fd \d+ of 127.0.0.1:\d+  \(.*scraper.py:{at}\)"
         ps = [sys.executable, *ON_LOOPKIT, "ps", "--all", str(program.pid)]
         told = ""
-        while len(re.findall(waiting, told)) < 5:  # the test's own limit of time ends it
+        while len(re.findall(waiting, told)) < 5:
+            program.assert_it_runs()
             told = subprocess.run(ps, capture_output=True, text=True, check=False, cwd=ROOT).stdout
     assert re.search(r"loop 1: epoll in MainThread, .*, \d+ tasks", told)
 
