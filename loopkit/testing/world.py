@@ -1,7 +1,7 @@
 """The world that a simulated loop lives in: time, what is going to happen, hosts, and what they have open.
 
-`World` owns the state; what the network does is in `network.py`, what a socket of a kind does in `streams.py`
-and `datagrams.py`.
+`World` owns the state; what the network does is in `network.py`, what a socket does in `families.py`,
+`streams.py` and `datagrams.py`.
 """
 
 from __future__ import annotations

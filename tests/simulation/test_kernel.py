@@ -271,9 +271,12 @@ class Kernel:
         return sock.getsockopt(socket.SOL_SOCKET, option, 8)
 
     def do_buffers(self, slot, sock, size):
+        answers = []
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            sock.setsockopt(socket.SOL_SOCKET, option, size)
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            for asked in (size, 100_000):  # of the small one only the number can be compared
+                sock.setsockopt(socket.SOL_SOCKET, option, asked)
+                answers.append(sock.getsockopt(socket.SOL_SOCKET, option))
+        return answers
 
     def do_forbidden(self, slot, sock, option):
         sock.setsockopt(socket.SOL_SOCKET, option, 1)
