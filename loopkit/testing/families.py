@@ -61,7 +61,7 @@ class Socket(File):
         return mask
 
     @property
-    def is_writable(self) -> bool:
+    def is_writable(self) -> Any:
         """Whether there is room for what is sent."""
         return True
 

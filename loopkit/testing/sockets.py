@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import outside
 from .datagrams import Udp, UnixDatagrams
 from .errors import EscapedError
-from .files import copied, fail_if, in_bytes
+from .files import copied, fail_if, failure, in_bytes
 from .streams import UnixStream
 from .tcp import Tcp
 
@@ -138,7 +138,8 @@ class SimSocket(socket.socket):
         return self._seconds != 0.0
 
     def _check(self) -> Any:
-        fail_if(self._fd < 0, errno.EBADF)
+        if self._fd < 0:
+            raise failure(errno.EBADF)
         return self.file
 
     # -- blocking --------------------------------------------------------------------------------------------
@@ -221,7 +222,9 @@ class SimSocket(socket.socket):
     # -- data ------------------------------------------------------------------------------------------------
 
     def recv(self, bufsize: int, flags: int = 0) -> Any:
-        return SimSocket.recvfrom(self, bufsize, flags)[0]
+        if flags or bufsize <= 0:
+            return SimSocket.recvfrom(self, bufsize, flags)[0]
+        return self._wait(self.file.recv, bufsize)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         return SimSocket.recvfrom_into(self, buffer, nbytes, flags)[0]

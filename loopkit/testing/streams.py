@@ -38,8 +38,10 @@ class Stream(Socket):
 
     def fitting(self, data: Any, room: int) -> Any:
         """As much of *data* as is sent now. Raises OSError EAGAIN if there is no room."""
-        fail_if(room <= 0 and len(data), errno.EAGAIN)
-        return data[: self.cut(min(room, len(data)), "write")]
+        size = min(room, len(data))
+        if size <= 0 and len(data):
+            raise failure(errno.EAGAIN)
+        return data[: self.cut(size, "write")]
 
     def recv(self, size: int, peek: bool = False) -> bytes:
         """At most *size* bytes of what has come; some may be left out, as if they had not come yet."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SEGMENT = 64 * 1024
 
 #: What a connection has from its listener.
-INHERITED = {"reuses_address", "reuses_port", "is_v6only", "linger", "send_size", "receive_size"}
+INHERITED = "reuses_address", "reuses_port", "is_v6only", "linger", "send_size", "receive_size"
 
 #: SO_LINGER of a socket whose close is a reset: on, for no seconds.
 HARD = (1).to_bytes(4, "little") + bytes(4)
@@ -41,8 +41,8 @@ class Tcp(Internet, Stream):
         self.flow: Flow = None  # type: ignore[assignment]  # from connect on
 
     @property
-    def is_writable(self) -> bool:
-        return bool(self.shut & WRITE) or len(self.unsent) * 3 <= self.send_size * 2
+    def is_writable(self) -> Any:
+        return self.shut & WRITE or len(self.unsent) * 3 <= self.send_size * 2
 
     # -- listening -------------------------------------------------------------------------------------------
 
@@ -109,7 +109,8 @@ class Tcp(Internet, Stream):
         self.flow.is_syn = back.is_syn = False
         child = Tcp(target, listener.family)
         child.options = dict(listener.options)
-        vars(child).update({name: getattr(listener, name) for name in INHERITED})
+        for name in INHERITED:
+            setattr(child, name, getattr(listener, name))
         child.local, child.remote = child.address(*self.remote[:2]), child.address(*self.local[:2])
         child.is_bound = True
         target.ports.add(child, child.local[1])
@@ -136,9 +137,9 @@ class Tcp(Internet, Stream):
     # -- sending ---------------------------------------------------------------------------------------------
 
     def send(self, data: Any) -> int:
-        self.raise_error()
-        fail_if(self.state == "connecting", errno.EAGAIN)
-        fail_if(self.state != "connected" or self.shut & WRITE, errno.EPIPE)
+        if self.error or self.state != "connected" or self.shut & WRITE:
+            self.raise_error()
+            raise failure(errno.EAGAIN if self.state == "connecting" else errno.EPIPE)
         piece = self.fitting(data, self.send_size - len(self.unsent) - self.under_way)
         self.unsent += piece
         self._pump()
