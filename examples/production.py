@@ -86,6 +86,7 @@ class Service:
 
 async def work(options):
     """A worker, from the first descriptor to the last answer."""
+    loopkit.preload()  # when no descriptor is left, no file can be opened to say so
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (hard, hard)

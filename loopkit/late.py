@@ -25,9 +25,11 @@ def preload() -> None:
     """Load everything that a loop may ever need, instead of each part when it is first used.
 
     For programs that lose sight of the files: by ``os.chroot``, by a sandbox, by an upgrade of the package
-    while they run. Call it at any time before that. Raises ImportError if something cannot be loaded.
+    while they run, or because no descriptor is left to open one. Call it at any time before that. Raises
+    ImportError if something cannot be loaded.
     """
     import concurrent.futures
+    import traceback
 
     for method in _lates:
         getattr(method.owner, method.name)
@@ -35,6 +37,7 @@ def preload() -> None:
         _enter(room)
     concurrent.futures.ThreadPoolExecutor  # noqa: B018  # is loaded by that
     import_module("encodings.idna")  # by the first host name
+    traceback.format_exception(OSError())  # Python 3.15 loads half a dozen modules for the first traceback
 
 
 def _enter(room: str) -> Any:

@@ -117,3 +117,22 @@ print(sorted(wanted - set(sys.modules)))
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
     )
     assert done.stdout.strip() == "['loopkit.__main__']"
+
+
+def test_a_preloaded_program_writes_a_traceback_without_a_descriptor():
+    code = """
+import loopkit, os, resource, sys, traceback
+loopkit.preload()
+before = set(sys.modules)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # all of them are in use
+try:
+    os.open(os.devnull, os.O_RDONLY)
+except OSError:
+    traceback.print_exc(file=sys.stdout)
+print(set(sys.modules) - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+    )
+    *_, said, loaded = done.stdout.splitlines()
+    assert (said, loaded) == ("OSError: [Errno 24] Too many open files: '/dev/null'", "set()")
