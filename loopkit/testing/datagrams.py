@@ -27,10 +27,10 @@ class Datagrams(Socket):
     """What UDP and Unix datagram sockets share."""
 
     type = socket.SOCK_DGRAM
-    state = "open"
 
     def __init__(self, host: Host, family: int) -> None:
         super().__init__(host, family)
+        self.state = "open"
         self.received: deque[tuple[bytes, Any]] = deque()
 
     def recvfrom(self, size: int, peek: bool = False) -> tuple[bytes, Any]:

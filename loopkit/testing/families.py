@@ -28,10 +28,9 @@ class Socket(File):
     """What sockets of every kind share."""
 
     type: int
-    state = "closed"  # streams only: "listening", "connecting", "connected"
     clients: Any = ()
     #: The address of the peer, if there is one.
-    remote: Any = None
+    remote: Any
 
     # Options, see `sockets.OPTIONS`; the others are kept in `options`, and forgotten.
     reuses_address = reuses_port = is_v6only = may_broadcast = False
@@ -39,7 +38,9 @@ class Socket(File):
 
     def __init__(self, host: Host, family: int) -> None:
         super().__init__(host)
+        # Not defaults of the class: an attribute that hides one is not looked up the fast way.
         self.family = family
+        self.state = "closed"  # streams: "listening", "connecting", "connected"; datagrams: "open"
         self.shut = 0
         self.options: dict[tuple[int, int], Any] = {}
         self.send_size = self.receive_size = host.buffers or BUFFER
@@ -84,7 +85,7 @@ class Internet(Socket):
 
     def __init__(self, host: Host, family: int) -> None:
         super().__init__(host, family)
-        self.local = self.address("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
+        self.local, self.remote = self.address("::" if family == socket.AF_INET6 else "0.0.0.0", 0), None
 
     def address(self, host: str, port: int) -> Any:
         """As this family writes it."""

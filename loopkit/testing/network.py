@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ PACKETS = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Link:
     """What is between two hosts, in one direction.
 
@@ -182,8 +182,9 @@ class Network:
     def set_link(self, source: Host, target: Host, new: Link) -> None:
         """Have the link be like *new*. Connections know it already, and a partition lasts until `heal`."""
         link = self.link(source, target)
-        new.is_cut = link.is_cut
-        vars(link).update(vars(new))
+        for each in fields(new):
+            if each.init:
+                setattr(link, each.name, getattr(new, each.name))
 
     # -- names -----------------------------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ class Stream(Socket):
     """What TCP and Unix streams share: bytes that have come, a queue of clients."""
 
     type = socket.SOCK_STREAM
-    is_at_end = False  # the peer has said that nothing follows
     #: In these states recv is an error of its own.
     deaf: ClassVar[dict[str, int]]
 
@@ -33,6 +32,7 @@ class Stream(Socket):
         self.received = bytearray()
         self.clients: deque[Any] = deque()
         self.backlog = 0
+        self.is_at_end = False  # the peer has said that nothing follows
 
     # -- data ------------------------------------------------------------------------------------------------
 
