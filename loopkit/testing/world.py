@@ -86,9 +86,8 @@ class World(Scenery):
         self.events: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         #: One more each time: the order in which things, and tasks, came to be.
         self.number, self.task_number = count(1).__next__, count(1).__next__
-        self.steps = 0
-        #: How often something has changed for a file: packets, mostly.
-        self.arrivals = 0
+        #: How many callbacks were called; how often something has changed for a file: packets, mostly.
+        self.steps = self.arrivals = 0
         self.step_limit = STEP_LIMIT
         self.settlers: list[asyncio.Future[None]] = []
         self.held: deque[tuple[Any, int]] = deque()
