@@ -169,9 +169,13 @@ class UnixDatagrams(Unix, Datagrams):
         fail_if(other.shut & READ, errno.EPIPE)
         fail_if(other.peer not in (None, self), errno.EPERM)
         fail_if(len(other.received) > WAITING, errno.EAGAIN)
-        other.received.append((bytes(data), self.local or None))
+        other.received.append((bytes(data), self))
         other.changed()
         return len(data)
+
+    def recvfrom(self, size: int, peek: bool = False) -> tuple[bytes, Any]:
+        data, sender = super().recvfrom(size, peek)
+        return data, sender.local or None  # the name that it has by now
 
     def has_room(self) -> None:
         """Its senders may go on."""

@@ -402,3 +402,9 @@ def test_a_unix_client_is_called_by_its_name():
     server = [("new", 0, "unix"), ("bind", 0, 0), ("listen", 0, 1)]
     compare([*server, *named, ("send", 1, 3), ("recvfrom", 2, 1), ("close", 1, 0), ("recvfrom", 2, 100)])
     compare([("pair", 0, 1), ("send", 0, 3), ("recvfrom", 1, 100)])
+
+
+def test_a_datagram_is_of_the_name_that_its_sender_has_when_it_is_read():
+    sent = [("pair_dgram", 0, 1), ("send", 0, 3), ("send", 0, 3), ("recvfrom", 1, 100), ("bind", 0, 0)]
+    compare([*sent, ("recvfrom", 1, 100)])
+    compare([*sent, ("close", 0, 0), ("recvfrom", 1, 100)])
