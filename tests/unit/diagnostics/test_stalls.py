@@ -295,16 +295,19 @@ def test_a_child_forked_while_the_alarm_is_set_comes_to_its_end(child):
         import asyncio, os, signal, sys, warnings
         from loopkit.diagnostics import stalls
         warnings.simplefilter("ignore")  # from 3.12 on it warns of forks beside threads
-        async def main():
+        loop = asyncio.new_event_loop()
+        def forks():
             armed = stalls._armed
             pid = os.fork()
             if not pid:
                 signal.alarm(15)
-                asyncio._set_running_loop(None)
                 {child}
             print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
             print(armed is not None, stalls._armed is armed)
-        asyncio.run(main())
+            loop.stop()
+        loop.call_soon(forks)
+        loop.run_forever()
+        loop.close()
     """
     ended = run_loopkit("--watch", "0.5", "-c", textwrap.dedent(program))
     assert (ended.code, ended.out) == (0, "7\nTrue True\n"), ended.err
