@@ -211,6 +211,8 @@ class Program:
             return ""
         self._finish_listening()
         _, _, dump = self.errors.rpartition("Fatal Python error: Aborted")
+        if "approximate line numbers" in dump:  # PyPy's: they are those at which the functions begin
+            return ""
         for line in dump.splitlines():  # the latest call comes first
             frame = _FRAME.match(line)
             if frame and Path(frame[1]).name == self.name:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.check.examinations import BLOCKING, CORRECT, FAULTY
-from tests.support.pythons import program
+from tests.support.pythons import PYPY, program
 
 pytestmark = pytest.mark.timeout(700)
 
@@ -91,7 +91,9 @@ def test_why_it_does_not_answer_is_seen_from_outside(
     path = next(path for path in FAULTY if path.stem == name)
     fault = next(check for check in verdict(path)[1]["checks"] if check["status"] == "fault")
     assert fault["cause"] == cause
-    if line:
+    if PYPY:
+        assert not fault["where"]  # it knows only where a function begins
+    elif line:
         file, _, number = fault["where"].partition(":")
         assert file == path.name
         assert line in path.read_text().splitlines()[int(number) - 1]

@@ -60,6 +60,7 @@ _USES = {
     "09_hundred_lines": needs_eventfd,
     "foreign_await": needs_eventfd,
     "event_equals": needs_rdhup,
+    "half-close__hangs_up_at_rdhup": needs_rdhup,
 }
 
 
