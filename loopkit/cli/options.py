@@ -133,6 +133,7 @@ def apply(options: Options) -> None:
 
     Raises UsageError if there is no such poller, or if Python was told to ignore asyncio's debug variable.
     """
+    from loopkit.debug import instruments_are_asked_for
     from loopkit.pollers import named
 
     try:
@@ -144,7 +145,7 @@ def apply(options: Options) -> None:
     if options.instruments and sys.flags.ignore_environment:
         raise UsageError("--metrics and its kin have no effect under python -E or -I, which ignore them")
     os.environ.update(options.instruments)
-    if any(variable in os.environ for variable, _ in INSTRUMENTS.values()):
+    if instruments_are_asked_for():
         _check_environment()
     if signal := dict(options.instruments).get("LOOPKIT_DUMP_SIGNAL"):
         _listen_for(signal)

@@ -174,6 +174,11 @@ def test_a_variable_that_makes_no_sense_is_one_line(name: str, value: str, said:
     assert ended == (2, "", f"loopkit: {said}\n")
 
 
+def test_a_variable_that_python_was_told_to_ignore_is_not_looked_at() -> None:
+    ended = python("-E", *LOOPKIT, "-c", "print('runs')", LOOPKIT_WATCH="soon")
+    assert ended == (0, "runs\n", "")
+
+
 def test_every_verb_has_its_module() -> None:
     from importlib import import_module
 
