@@ -45,7 +45,8 @@ if sys.argv[2:] == ["thread"]:
     import threading
     thread = threading.Thread(target=run, name="other")
     thread.start()
-    thread.join()
+    while thread.is_alive():
+        thread.join(0.1)  # a signal that comes just before it waits is heard by Python when it wakes
 else:
     run()
 """
