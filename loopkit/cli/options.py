@@ -107,12 +107,12 @@ def _instrument(name: str, value: str) -> tuple[str, str]:
     """The variable that an option sets, and its value."""
     variable, usual = INSTRUMENTS[name]
     if name == "--watch":
+        from loopkit.diagnostics.stalls import check_limit
+
         try:
-            sensible = 0.001 <= float(value) <= 3600
+            check_limit(float(value))
         except ValueError:
-            sensible = False
-        if not sensible:
-            raise UsageError(f"--watch needs seconds, from 0.001 to 3600, not {value!r}")
+            raise UsageError(f"--watch needs seconds, from 0.001 to 3600, not {value!r}") from None
         return variable, value
     if name == "--dump-signal":
         from loopkit.diagnostics.dumping import number_of
@@ -157,10 +157,10 @@ def apply(options: Options) -> None:
 
 def _check_environment() -> None:
     """What somebody has put there: no loop could be made."""
-    from loopkit.diagnostics.instruments import check_environment
+    from loopkit.diagnostics.instruments import asked_for
 
     try:
-        check_environment()
+        asked_for()
     except ValueError as error:
         raise UsageError(str(error)) from None
 

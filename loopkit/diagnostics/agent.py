@@ -80,9 +80,8 @@ def parse(value: str) -> None:
         raise ValueError(f"LOOPKIT_AGENT is 1, not {value!r}")
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, asked: None) -> None:
     """Listen. Where that cannot be, as in a container that may not write, the program goes on."""
-    parse(value)
     meter(loop)
     try:
         start()

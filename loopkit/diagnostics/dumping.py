@@ -69,9 +69,8 @@ def parse(value: str) -> signal.Signals:
         raise ValueError(f"LOOPKIT_DUMP_SIGNAL: {error}") from None
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, number: signal.Signals) -> None:
     """Dump when that signal comes. What handles it already is left alone."""
-    number = parse(value)
     if signal.getsignal(number) is not signal.SIG_DFL:
         return
     if threading.current_thread() is threading.main_thread():

@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..handles import TimerHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..loop import Loop
 
 P = TypeVar("P", bound="Part")
 
-#: The modules that the environment asks for, by the variable's name; each has `equip(loop, value)`, and
-#: `parse(value)`, which raises ValueError.
+#: The modules that the environment asks for, by the variable's name; each has `parse(value)`, which raises
+#: ValueError, and `equip(loop, asked)` for what that returns.
 ASKED_FOR = {
     "LOOPKIT_METRICS": "metrics",
     "LOOPKIT_WATCH": "stalls",
@@ -123,25 +121,22 @@ def instruments(loop: Any) -> Instruments:
     return found
 
 
-def asked_for() -> Iterator[tuple[Any, str]]:
-    """The modules that the environment asks for, and what it says to them."""
-    for variable, module in ASKED_FOR.items():
+def asked_for() -> list[tuple[Any, Any]]:
+    """The modules that the environment asks for, and what of each. Raises ValueError if it makes no sense."""
+    found = []
+    for variable, name in ASKED_FOR.items():
         value = os.environ.get(variable, "")
         if value not in ("", "0"):
-            yield import_module(f"{__package__}.{module}"), value
-
-
-def check_environment() -> None:
-    """Raise ValueError if a variable makes no sense: before there is a loop."""
-    for module, value in asked_for():
-        module.parse(value)
+            module = import_module(f"{__package__}.{name}")
+            found.append((module, module.parse(value)))
+    return found
 
 
 def equip(loop: Loop) -> None:
     """Hang on *loop* what the environment asks for. Raises ValueError if a variable makes no sense."""
     try:
-        for module, value in asked_for():
-            module.equip(loop, value)
+        for module, asked in asked_for():
+            module.equip(loop, asked)
     except BaseException:
         loop.close()
         raise

@@ -350,9 +350,9 @@ def parse(value: str) -> bool:
     return value == "print"
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, prints: bool) -> None:
     """Count, and print if it shall."""
-    prints, found = parse(value), meter(loop)
+    found = meter(loop)
     if prints:
         instruments(loop).add(_Summary(found))
 

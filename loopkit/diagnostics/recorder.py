@@ -79,10 +79,10 @@ def parse(value: str) -> str | None:
         raise ValueError(f"LOOPKIT_RECORD: {error}") from None
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, file: str | None) -> None:
     """Record *loop*. Who watches it has said how long is too long."""
     limit = os.environ.get("LOOPKIT_WATCH", "")
-    record(loop, file=parse(value), stall=float(limit) if limit not in ("", "0") else STALL)
+    record(loop, file=file, stall=float(limit) if limit not in ("", "0") else STALL)
 
 
 #: The recorder of the loop that was closed last.

@@ -138,9 +138,9 @@ def parse(value: str) -> float:
         raise ValueError(f"LOOPKIT_WATCH is seconds, from 0.001 to 3600, not {value!r}") from None
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, limit: float) -> None:
     """Watch *loop*, and print what is seen."""
-    watch(loop, parse(value))
+    watch(loop, limit)
 
 
 class Watcher:

@@ -61,11 +61,12 @@ class Tracer:
 current: Tracer | None = None
 
 
-def parse(value: str) -> None:
-    """What LOOPKIT_TRACE asks for: the number of a process; of any other than this one it means nothing."""
+def parse(value: str) -> bool:
+    """What LOOPKIT_TRACE asks for: the number of a process; whether it is that of this one."""
+    return value == str(os.getpid())
 
 
-def equip(loop: Loop, value: str) -> None:
+def equip(loop: Loop, is_ours: bool) -> None:
     """Trace *loop* if it is this very process that shall be traced."""
-    if current is not None and value == str(os.getpid()):
+    if current is not None and is_ours:
         current.add(loop)
