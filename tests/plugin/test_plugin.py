@@ -47,6 +47,19 @@ PROJECT = """
 """
 
 
+#: A fixture, without its decorator, and a test that takes it.
+AN_HOUR = """\
+async def an_hour():
+            await asyncio.sleep(3600)
+            yield asyncio.get_running_loop()
+            await asyncio.sleep(3600)
+
+        async def test_it(virtual_clock, an_hour):
+            assert an_hour is asyncio.get_running_loop()
+            assert virtual_clock.now == 3600
+"""
+
+
 def results(pytester, source, *options):
     pytester.makepyfile(source)
     return pytester.runpytest_subprocess("-p", "no:rerunfailures", "--strict-markers", *options)
@@ -62,20 +75,12 @@ def test_tests_run_in_simulated_time_whoever_else_runs_async_tests(pytester, plu
 
 @pytest.mark.timeout(120)
 def test_async_fixtures_are_in_the_same_time(pytester):
-    source = """
+    source = f"""
         import asyncio
         import pytest_asyncio
 
         @pytest_asyncio.fixture
-        async def an_hour():
-            await asyncio.sleep(3600)
-            yield asyncio.get_running_loop()
-            await asyncio.sleep(3600)
-
-        async def test_it(virtual_clock, an_hour):
-            assert an_hour is asyncio.get_running_loop()
-            assert virtual_clock.now == 3600
-
+        {AN_HOUR}
         async def test_another_is_in_real_time():
             assert "SimLoop" not in repr(asyncio.get_running_loop())
     """
@@ -184,19 +189,11 @@ def test_a_failure_with_an_async_fixture_is_found_and_replayed(pytester):
 
 @pytest.mark.timeout(120)
 def test_async_fixtures_need_no_other_plugin(pytester):
-    source = """
+    source = f"""
         import asyncio, pytest
 
         @pytest.fixture
-        async def an_hour():
-            await asyncio.sleep(3600)
-            yield asyncio.get_running_loop()
-            await asyncio.sleep(3600)
-
-        async def test_it(virtual_clock, an_hour):
-            assert an_hour is asyncio.get_running_loop()
-            assert virtual_clock.now == 3600
-
+        {AN_HOUR}
         @pytest.mark.loopkit
         async def test_marked(an_hour):
             assert an_hour is asyncio.get_running_loop()
