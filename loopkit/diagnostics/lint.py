@@ -78,9 +78,8 @@ def _blocks(track: Track) -> Iterator[Finding]:
         text = f"{call.name} kept everybody waiting for {call.took:.3f} s"
         text += (f", {times} times" if times else "") + (f" in {function}" if function else "")
         parts = call.name, f"{call.took:.3f}", times, function
-        theirs = place is not None and is_library(
-            place.file
-        )  # as what is imported when it is first called for
+        # A library's come last, as what is imported when it is first called for.
+        theirs = place is not None and is_library(place.file)
         found.append((theirs, -call.took, Finding("blocks", text, parts, place, call.number, call.start)))
     for _, _, finding in sorted(found, key=lambda item: item[:2]):
         yield finding

@@ -103,16 +103,15 @@ class Flow:
         delay += world.lateness("net")
         when = max(now + delay, self._last)
         if world.trace is not None and self.source is not self.target:
-            what = PACKETS[deliver.__name__].format(size=size - 40)
-            world.tell("packet", f"{self.target.name} {what}", self.source.name)
+            world.tell("packet", f"{self.target.name} {_named(deliver, size)}", self.source.name)
         if when <= now and not self._queue and self._is_open():
             if deliver(*args) is False:
                 self._fail(deliver, args)
             return
         if delay > link.latency + link.jitter and world.choices.said and not world.choices.said[-1]:
-            what = PACKETS[deliver.__name__].format(size=size - 40)
             way = f"from {self.source.name} to {self.target.name}"
-            world.choices.say(f"{what} {way} came {seconds(when - now - link.latency)} later")
+            late = seconds(when - now - link.latency)
+            world.choices.say(f"{_named(deliver, size)} {way} came {late} later")
         self._last = when
         self._queue.append((deliver, args))
         world.at(when, self._arrive, self._queue)
@@ -151,6 +150,11 @@ class Flow:
         self._last = now + self._pause
         world.at(self._last, self._arrive, self._queue)
         self._pause = min(2 * self._pause, LONGEST_RETRY)
+
+
+def _named(deliver: Callable[..., Any], size: int) -> str:
+    """What a trace calls the packet of *size* bytes that *deliver* takes."""
+    return PACKETS[deliver.__name__].format(size=size - 40)
 
 
 class Network:
