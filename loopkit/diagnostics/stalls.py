@@ -309,26 +309,24 @@ class Alarm:
     def _arm(self) -> None:
         if self.given_up:
             return
-        if not self._is_ours():
+        before = _threads()
+        if not self._is_ours(before):
             self.given_up = True  # for good: two users would cancel each other's alarms
             self.armed_at = None
             return
-        before = set(os.listdir("/proc/self/task"))
         try:
             faulthandler.dump_traceback_later(self.seconds, file=self._target())
         except (OSError, ValueError, RuntimeError, AttributeError):
             self.given_up = True
             return
         self.armed_at = time.monotonic()
-        after = set(os.listdir("/proc/self/task"))
+        after = _threads()
         self.threads = (self.threads & after) | (after - before)
 
-    def _is_ours(self) -> bool:
-        """Whether no thread but one of those that we have started looks like faulthandler's timer."""
+    def _is_ours(self, threads: set[str]) -> bool:
+        """Whether none of *threads* but one of those that we have started looks like faulthandler's timer."""
         python = {str(thread.native_id) for thread in threading.enumerate()}
-        return not any(
-            _blocks_all_signals(name) for name in set(os.listdir("/proc/self/task")) - python - self.threads
-        )
+        return not any(_blocks_all_signals(name) for name in threads - python - self.threads)
 
     def _target(self) -> int:
         if self.to_stderr:
@@ -356,7 +354,7 @@ class Alarm:
     def cancel(self) -> None:
         global _armed
         with sharing:
-            if self.armed_at is not None and self._is_ours():
+            if self.armed_at is not None and self._is_ours(_threads()):
                 faulthandler.cancel_dump_traceback_later()
             self.armed_at = None
             if _armed is self:
@@ -410,6 +408,11 @@ def parse_traceback(text: str) -> tuple[Place, ...]:
             number, _, function = rest.partition(" in ")
             found.append(Place(head[6:], int(number), function))
     return without_loop(tuple(reversed(found)))
+
+
+def _threads() -> set[str]:
+    """The threads of this process, by the kernel's numbers."""
+    return set(os.listdir("/proc/self/task"))
 
 
 def _blocks_all_signals(thread: str) -> bool:
