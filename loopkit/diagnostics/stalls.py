@@ -1,7 +1,7 @@
 """Watch: what a loop is stuck in, said while it is stuck.
 
-A thread looks every quarter of the limit. If the loop sleeps in its poll there is nothing to do. Else it
-puts a heartbeat at the end of the loop's ready queue (without waking anybody: a loop that goes to sleep
+A thread looks twice within the limit. If the loop sleeps in its poll there is nothing to do. Else it puts
+a heartbeat at the end of the loop's ready queue (without waking anybody: a loop that goes to sleep
 instead is not stuck). A heartbeat that has not run after the limit means a stall, and the thread can see of
 what: the stack of the loop's thread, its task, who awaits that. It says so again at twice, four times ...
 the limit, and once more when the stall is over, with where the time went: the callback, the garbage
@@ -9,35 +9,28 @@ collector, or neither (the processor did something else, or the callback waited)
 
 Facts
 - The thread sees what runs Python code or waits without the interpreter's lock (`time.sleep`, files, locks).
-  Of a C call that keeps the lock (`re`, `json`) it sees nothing before the call is over. `faulthandler` has a
-  C thread that needs no lock: it is armed for three times the limit, and armed anew before that is over. One
-  process has one such alarm; who else uses it (pytest does) is known by its thread, which blocks all signals.
-- Arming costs 0.1 ms, therefore only a few times a second.
-- A child that was forked while the alarm is set waits for ever for a thread that it does not have, as soon as
-  it sets the alarm, takes it back or ends. So it is taken back before a fork, and set again in the parent.
+  Of a C call that keeps the lock (`re`, `json`) it sees nothing before the call is over. For that there is an
+  alarm (`alarm.py`): set for three and a half times the limit, and set anew before that is over.
+- Each look costs 0.1 ms, most of it the wake-up. So there are as few as will do: a culprit that begins just
+  after one is seen by the next, and told of a limit later, before one and a half of them have passed.
 - The processor time of another thread can be read: `pthread_getcpuclockid`.
-
-Rejected: a signal (`setitimer`): it belongs to the program, interrupts system calls, and its Python handler
-does not run within a C call either.
 """
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import os
-import sys
-import tempfile
 import threading
 import time
 from asyncio.log import logger
 from contextvars import Context
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from .alarm import Alarm
 from .files import say
-from .instruments import GC_CALLBACKS, Probe, instruments, sharing
-from .stacks import Place, awaiters, current_task, stack_of_thread, task_words, without_loop
+from .instruments import GC_CALLBACKS, Probe, instruments
+from .stacks import Place, awaiters, current_task, stack_of_thread, task_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Stall", "watch"]
 
-#: How often the thread looks, the alarm rings, and how often that is set, as parts of the limit.
-LOOK, ALARM, REARM = 0.25, 3.0, 1.5
-
-#: What sigfillset() leaves out: SIGKILL and SIGSTOP, which cannot be blocked, and two signals of glibc's own.
-ALL_SIGNALS = 0xFFFFFFFE7FFBFEFF
+#: When the thread looks again, when the alarm rings, and when that is set anew: in limits. A call that begins
+#: just before the alarm is set anew, at the fifth look, has more than a limit left.
+LOOK, ALARM, REARM = 0.45, 3.5, 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +142,6 @@ class Watcher:
         self.report = report
         self.alarm = Alarm(limit * ALARM, to_stderr=report is None)
         self.thread: threading.Thread | None = None
-        self.ended = threading.Event()
         self.heart = Probe()
         self.heart._loop, self.heart._args, self.heart._context = loop, (), Context()
         self.beating = False  # the heartbeat is in the queue
@@ -165,15 +155,17 @@ class Watcher:
         if self.thread is not None:
             return
         self.beating = False
-        self.ended.clear()
+        self.unended = threading.Lock()
+        self.unended.acquire()
         GC_CALLBACKS.append(self._on_gc)
         clock = (
             time.pthread_getcpuclockid(threading.get_ident())
             if hasattr(time, "pthread_getcpuclockid")
             else None
         )
+        ended = partial(self.unended.acquire, True)  # to wait for a lock is cheaper than for an Event
         self.thread = threading.Thread(
-            target=self._look, args=(threading.get_ident(), clock), name="loopkit-watch", daemon=True
+            target=self._look, args=(threading.get_ident(), clock, ended), name="loopkit-watch", daemon=True
         )
         self.alarm.arm()  # not by the thread: a call of C may keep the lock before that has had a turn
         self.thread.start()
@@ -182,7 +174,7 @@ class Watcher:
         thread, self.thread = self.thread, None
         if thread is None:
             return
-        self.ended.set()
+        self.unended.release()
         with contextlib.suppress(ValueError):
             GC_CALLBACKS.remove(self._on_gc)
         if thread is not threading.current_thread():
@@ -207,28 +199,29 @@ class Watcher:
 
     # -- in our own ------------------------------------------------------------------------------------------
 
-    def _look(self, thread_id: int, cpu_clock: int | None) -> None:
+    def _look(self, thread_id: int, cpu_clock: int | None, ended: Callable[[float], bool]) -> None:
         try:
-            self._keep_looking(thread_id, cpu_clock)
+            self._keep_looking(thread_id, cpu_clock, ended)
         except Exception:
             logger.exception("loopkit's watch of %r has failed and ends", self.loop)
         finally:
             self.alarm.cancel()
 
-    def _keep_looking(self, thread_id: int, cpu_clock: int | None) -> None:
+    def _keep_looking(self, thread_id: int, cpu_clock: int | None, ended: Callable[[float], bool]) -> None:
+        """*ended* waits for so many seconds, and says whether the watch has ended."""
         loop, limit = self.loop, self.limit
         since = cpu = gc_seconds = 0.0  # of the heartbeat in the queue
         next_report, reported = limit, False
         looked, cpu_then = time.monotonic(), _cpu(cpu_clock)
-        ended = False
-        while not ended:
-            ended = self.ended.wait(limit * LOOK)
+        wait, over = limit * LOOK, False
+        while not over:
+            over = ended(wait)
             now = time.monotonic()
             if now - looked > limit * ALARM and (_cpu(cpu_clock) - cpu_then) * 10 > now - looked:
                 self._tell_of_c_call(now - looked)
             self.alarm.rearm_if_old(now, limit * REARM)
             looked, cpu_then = now, _cpu(cpu_clock)
-            sleeps = ended or loop._idle or loop._thread_id != thread_id
+            sleeps = over or loop._idle or loop._thread_id != thread_id
             if reported and (sleeps or not self.beating):
                 split = self._split(now - since, cpu, gc_seconds, cpu_clock)
                 self._tell(Stall(now - since, True, (), None, (), *split))
@@ -245,6 +238,9 @@ class Watcher:
                 reported = True
                 while next_report <= now - since:
                     next_report *= 2
+            wait = limit * LOOK
+            if self.beating:  # not much later than at the next report, and not so soon that the clock stands
+                wait = min(wait, max(since + next_report - now, 0.0001))
 
     def _split(self, lasted: float, cpu: float, gc_seconds: float, clock: int | None) -> tuple[float, float]:
         """Of a stall: seconds in the garbage collector, and off the processor."""
@@ -282,143 +278,3 @@ def _cpu(clock: int | None) -> float:
         return 0.0 if clock is None else time.clock_gettime(clock)
     except OSError:
         return 0.0
-
-
-class Alarm:
-    """faulthandler's timer, as long as nobody else uses it."""
-
-    def __init__(self, seconds: float, *, to_stderr: bool) -> None:
-        self.seconds = seconds
-        self.to_stderr = to_stderr
-        self.file: IO[bytes] | None = None
-        self.read = 0
-        self.armed_at: float | None = None
-        self.threads: set[str] = set()  # in the kernel's numbers, what may be the alarm's thread
-        self.given_up = not os.path.isdir("/proc/self/task")
-
-    def arm(self) -> None:
-        """Set it, unless somebody else has."""
-        global _armed
-        with sharing:  # nobody forks meanwhile
-            self._arm()
-            if self.armed_at is not None:
-                _armed = self
-            elif _armed is self:
-                _armed = None
-
-    def _arm(self) -> None:
-        if self.given_up:
-            return
-        before = _threads()
-        if not self._is_ours(before):
-            self.given_up = True  # for good: two users would cancel each other's alarms
-            self.armed_at = None
-            return
-        try:
-            faulthandler.dump_traceback_later(self.seconds, file=self._target())
-        except (OSError, ValueError, RuntimeError, AttributeError):
-            self.given_up = True
-            return
-        self.armed_at = time.monotonic()
-        after = _threads()
-        self.threads = (self.threads & after) | (after - before)
-
-    def _is_ours(self, threads: set[str]) -> bool:
-        """Whether none of *threads* but one of those that we have started looks like faulthandler's timer."""
-        python = {str(thread.native_id) for thread in threading.enumerate()}
-        return not any(_blocks_all_signals(name) for name in threads - python - self.threads)
-
-    def _target(self) -> int:
-        if self.to_stderr:
-            try:
-                return sys.stderr.fileno()
-            except (AttributeError, OSError, ValueError):
-                return 2
-        if self.file is None:
-            self.file = tempfile.TemporaryFile(prefix="loopkit-watch-")
-        return self.file.fileno()
-
-    def rearm_if_old(self, now: float, age: float) -> None:
-        if self.armed_at is not None and now - self.armed_at >= age:
-            self.arm()
-
-    def heard(self) -> list[tuple[Place, ...]]:
-        """The stacks that were written since the last time, of the thread that had the lock."""
-        if self.file is None or os.fstat(self.file.fileno()).st_size <= self.read:
-            return []
-        self.file.seek(self.read)
-        text = self.file.read().decode(errors="replace")
-        self.read += len(text.encode())
-        return [parse_traceback(part) for part in text.split("Timeout (")[1:]]
-
-    def cancel(self) -> None:
-        global _armed
-        with sharing:
-            if self.armed_at is not None and self._is_ours(_threads()):
-                faulthandler.cancel_dump_traceback_later()
-            self.armed_at = None
-            if _armed is self:
-                _armed = None
-
-    def close(self) -> None:
-        self.cancel()
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-            self.read = 0
-
-
-#: The alarm that is set, or was at the fork in progress.
-_armed: Alarm | None = None
-
-
-def _before_fork() -> None:
-    sharing.acquire()
-    if _armed is not None:
-        faulthandler.cancel_dump_traceback_later()
-
-
-def _after_fork_in_parent() -> None:
-    if _armed is not None:
-        _armed.arm()
-    sharing.release()
-
-
-def _after_fork_in_child() -> None:
-    global _armed
-    if _armed is not None:
-        _armed.armed_at = None
-        _armed = None
-    sharing.release()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
-
-
-def parse_traceback(text: str) -> tuple[Place, ...]:
-    """The stack of the loop's thread in what faulthandler wrote of all: outermost first."""
-    threads = text.split("\n\n")
-    chosen = next((part for part in threads if " in _turns" in part or " in observed_turns" in part), text)
-    found: list[Place] = []
-    for line in chosen.splitlines():
-        head, _, rest = line.strip().partition('", line ')
-        if head.startswith('File "') and " in " in rest:
-            number, _, function = rest.partition(" in ")
-            found.append(Place(head[6:], int(number), function))
-    return without_loop(tuple(reversed(found)))
-
-
-def _threads() -> set[str]:
-    """The threads of this process, by the kernel's numbers."""
-    return set(os.listdir("/proc/self/task"))
-
-
-def _blocks_all_signals(thread: str) -> bool:
-    """Whether the thread of that number, in the kernel, looks like faulthandler's timer."""
-    try:
-        with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
-            return any(line.startswith("SigBlk:") and int(line[7:], 16) == ALL_SIGNALS for line in file)
-    except OSError:
-        return False  # it has just ended

@@ -59,7 +59,7 @@ SHARED = {
     "diagnostics.observing._listeners": "of the class of transports: by loop, and changed under `sharing`",
     "diagnostics.recorder._last": "of the loops of a process, the one that was closed last; under `sharing`",
     "diagnostics.stacks._TURNS": READ,
-    "diagnostics.stalls._armed": "the process has one alarm of faulthandler's; changed under `sharing`",
+    "diagnostics.alarm._armed": "the process has one alarm of faulthandler's; changed under `sharing`",
     "diagnostics.tracing.current": "one trace for a process, begun before its program and ended after it",
     "fork.loops": "fork(2) is the process's; loops are looked up. The agent, who lists them, tries again",
     "late._lates": READ,
