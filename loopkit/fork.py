@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .loop import Loop
 
 loops: weakref.WeakSet[Loop] = weakref.WeakSet()
@@ -59,4 +61,10 @@ def part(loop: Loop) -> None:
     tables.entries[loop._wakeup.fileno()] = entry
 
 
-os.register_at_fork(before=before, after_in_child=after_in_child)
+def at_fork(**hooks: Callable[[], object]) -> None:
+    """`os.register_at_fork`, where there is a fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**hooks)
+
+
+at_fork(before=before, after_in_child=after_in_child)

@@ -45,12 +45,12 @@ from asyncio.log import logger
 from collections import deque
 from contextvars import Context, copy_context
 from itertools import repeat
-from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import debug, descriptors, errors, executor, fork, pollers, tasks
 from .handles import Handle, ThreadSafeHandle, TimerHandle
 from .late import late
+from .pollers.masks import POLLIN, POLLNVAL, POLLOUT
 from .timers import TimerHeap, push
 from .wakeup import Wakeup
 from .watches import Watches

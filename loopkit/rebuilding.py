@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import errno
 import select
-from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING
+
+from .pollers.masks import POLLIN, POLLNVAL, POLLOUT
 
 if TYPE_CHECKING:
     from .pollers import Poller

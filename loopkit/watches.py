@@ -40,10 +40,10 @@ from __future__ import annotations
 import errno
 import weakref
 from contextvars import Context
-from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING, Any
 
 from . import rebuilding
+from .pollers.masks import POLLIN, POLLNVAL, POLLOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,6 +28,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..fork import at_fork
 from .census import census
 from .descriptors import fds, mask_words
 from .instruments import sharing
@@ -138,7 +139,7 @@ class Agent:
         self.thread = threading.Thread(target=self._serve, name="loopkit-agent", daemon=True)
         self.thread.start()
         atexit.register(self.close)
-        os.register_at_fork(after_in_child=self._in_child)
+        at_fork(after_in_child=self._in_child)
 
     def close(self) -> None:
         """Stop listening, and take the socket away; in the process that made it only."""

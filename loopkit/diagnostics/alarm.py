@@ -22,6 +22,7 @@ import threading
 import time
 from typing import IO
 
+from ..fork import at_fork
 from .instruments import sharing
 from .stacks import Place, without_loop
 
@@ -137,9 +138,7 @@ def _after_fork_in_child() -> None:
     sharing.release()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def parse_traceback(text: str) -> tuple[Place, ...]:

@@ -15,9 +15,9 @@ import stat
 import struct
 import weakref
 from dataclasses import dataclass
-from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any
 
+from ..pollers.masks import POLLERR, POLLHUP, POLLIN, POLLOUT
 from .instruments import instruments
 from .stacks import cut
 

@@ -15,6 +15,7 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..fork import at_fork
 from ..handles import TimerHandle
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ GC_CALLBACKS: list[Any] = getattr(gc, "callbacks", [])
 #: Held while that is changed which the loops of a process share: they come and go in several threads. Nobody
 #: forks while another thread holds it; the thread itself may, or a signal handler that comes in between.
 sharing = threading.RLock()
-os.register_at_fork(before=sharing.acquire, after_in_parent=sharing.release, after_in_child=sharing.release)
+at_fork(before=sharing.acquire, after_in_parent=sharing.release, after_in_child=sharing.release)
 
 
 class Part(Protocol):

@@ -6,9 +6,9 @@ Each is found from what happened, not from the source; each needs enough of it t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from select import POLLOUT
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..pollers.masks import POLLOUT
 from .files import shown
 from .recording import Call, Note, Poll, Track, Turn
 from .stacks import Place, is_library

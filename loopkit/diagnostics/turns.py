@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.log import logger
-from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING
 
 from .. import loop as plain
 from ..handles import handle_of
+from ..pollers.masks import POLLIN, POLLNVAL, POLLOUT
 
 if TYPE_CHECKING:
     from ..loop import Loop

@@ -15,8 +15,9 @@ import errno
 import os
 import select
 import socket
-from select import POLLIN
 from typing import Any
+
+from ..pollers.masks import POLLIN
 
 #: Errors that say nothing against the connection, which stays in the queue.
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

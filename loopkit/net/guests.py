@@ -15,10 +15,10 @@ and part with the socket; so a guest is left armed only once it has come back a 
 from __future__ import annotations
 
 import weakref
-from select import POLLIN
 from typing import TYPE_CHECKING
 
 from ..descriptors import ensure_no_transport
+from ..pollers.masks import POLLIN
 
 if TYPE_CHECKING:
     import asyncio

@@ -7,7 +7,7 @@ import stat
 from asyncio.log import logger
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import fstat, set_blocking
+from os import fstat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..descriptors import ensure_no_transport
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..loop import Loop
+
+try:
+    from os import set_blocking
+except ImportError:  # Windows, before Python 3.12
+    set_blocking = None  # type: ignore[assignment]
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 T = TypeVar("T", ReadPipeTransport, WritePipeTransport)
@@ -50,6 +55,8 @@ async def _connect(
     loop: Loop, protocol_factory: Callable[[], P], pipe: Any, kind: type[T], name: str, complaint: str
 ) -> tuple[T, P]:
     """In this order: `connection_made`, then our caller resumes, then the first `data_received`."""
+    if set_blocking is None:
+        raise NotImplementedError("this platform has no non-blocking pipes; use sockets, or a thread")
     protocol = protocol_factory()
     fd = pipe.fileno()
     mode = fstat(fd).st_mode

@@ -19,10 +19,10 @@ import select
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
 from os import fstat
-from select import POLLIN, POLLNVAL, POLLOUT
 from typing import TYPE_CHECKING
 
 from .files import Files
+from .masks import POLLIN, POLLNVAL, POLLOUT
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -8,6 +8,7 @@ inherit.
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,6 +119,8 @@ async def _start(
     stderr: Any,
     kwargs: dict[str, Any],
 ) -> tuple[asyncio.SubprocessTransport, P]:
+    if not hasattr(os, "WNOHANG"):  # Windows: its `waitpid` waits for handles, its pipes cannot be watched
+        raise NotImplementedError("this platform has no waitpid() as Unix has; use subprocess in a thread")
     protocol = protocol_factory()
     if loop._debug:
         logger.debug(" ".join([what, *_describe_streams(stdin, stdout, stderr)]))

@@ -21,7 +21,7 @@ from contextvars import Context, copy_context
 from io import FileIO
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import WNOHANG, waitpid, waitstatus_to_exitcode
+from os import waitpid, waitstatus_to_exitcode
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..loop import Loop
 
+WNOHANG: int = getattr(os, "WNOHANG", 0)  # where there is none, no child is started: see spawn.py
 pidfd_open: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..net import pipes as connecting
 from ..net import sendfile as sending
+from ..pollers.masks import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP
 from ..transports import pipe as transports
 from . import outside
 from .errors import EscapedError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 MOST = 1 << 20
 
 #: What `select` calls readable and writable.
-READABLE, WRITABLE = select.POLLIN | select.POLLHUP | select.POLLERR, select.POLLOUT | select.POLLERR
+READABLE, WRITABLE = POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR
 
 
 def is_simulated(fd: object) -> bool:
@@ -257,7 +258,7 @@ def _poll(original: Any) -> Any:
         def __init__(self) -> None:
             self._masks: dict[int, int] = {}
 
-        def register(self, fd: Any, mask: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
+        def register(self, fd: Any, mask: int = POLLIN | POLLPRI | POLLOUT) -> None:
             self._masks[_number(fd)] = mask
 
         def modify(self, fd: Any, mask: int) -> None:
@@ -277,13 +278,13 @@ def _poll(original: Any) -> Any:
             return list(_first(self._look, seconds))
 
         def _look(self) -> list[tuple[int, int]]:
-            always = select.POLLERR | select.POLLHUP
+            always = POLLERR | POLLHUP
             found: list[tuple[int, int]] = []
             for fd, asked in self._masks.items():
                 file = file_of(fd)
                 mask = file.readiness() & (asked | always)
                 if getattr(file, "shut", 0) & 1:  # the peer writes no more
-                    mask |= asked & transports.POLLRDHUP
+                    mask |= asked & POLLRDHUP
                 if mask:
                     found.append((fd, mask))
             return found

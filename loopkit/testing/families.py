@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import socket
-from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any
 
+from ..pollers.masks import POLLERR, POLLHUP, POLLIN, POLLOUT
 from .files import File, fail_if, failure
 from .network import ANY, LOOPBACK
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from stat import S_IFIFO
 from typing import TYPE_CHECKING, Any
 
+from ..pollers.masks import POLLERR, POLLHUP, POLLIN, POLLOUT
 from .files import File, fail_if
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import errno
 from math import inf
-from select import POLLERR, POLLHUP, POLLIN
 from typing import TYPE_CHECKING, Any
 
+from ..pollers.masks import POLLERR, POLLHUP, POLLIN
 from . import waits
 from .errors import Deadlock, EscapedError, Livelock
 from .files import fail_if

@@ -20,15 +20,15 @@ import asyncio
 import errno
 import select
 import stat
-import sys
 import warnings
 from asyncio.log import logger
 from contextvars import copy_context
 
 # Bound at import: tools that replace functions of ``os`` to catch blocking calls shall not see our own.
-from os import fstat, read, write, writev
+from os import fstat, read, write
 from typing import TYPE_CHECKING, Any
 
+from ..pollers.masks import POLLRDHUP
 from .backlog import Backlog, Buffer
 from .base import DRAINING, LOST, LOST_WRITES_BEFORE_WARNING, OPEN
 from .flow import KIB, WriteFlow
@@ -38,11 +38,16 @@ if TYPE_CHECKING:
 
     from ..loop import Loop
 
+try:
+    from os import writev
+except ImportError:  # Windows, whose pipes cannot be watched: `net/pipes.py` refuses them
+
+    def writev(fd: int, buffers: Any, /) -> int:  # type: ignore[misc]
+        return write(fd, b"".join(buffers))
+
+
 #: Bytes asked of one read.
 READ_SIZE = 64 * KIB
-
-#: Not everywhere; the hang-up of a whole pipe is always reported. PyPy has no name for what Linux has.
-POLLRDHUP = getattr(select, "POLLRDHUP", 0x2000 if sys.platform == "linux" else 0)
 
 
 class PipeTransport(asyncio.BaseTransport):
@@ -265,11 +270,12 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
 
     def on_readable(self) -> None:
         """The reader has closed its end; or this is a socket that has data: see fact b."""
-        poller = select.poll()
-        poller.register(self._fileno, POLLRDHUP)
-        if POLLRDHUP and not poller.poll(0):
-            self._loop._watches.unwatch_read(self._fileno)
-            return
+        if POLLRDHUP:
+            poller = select.poll()
+            poller.register(self._fileno, POLLRDHUP)
+            if not poller.poll(0):
+                self._loop._watches.unwatch_read(self._fileno)
+                return
         if self._loop._debug:
             logger.info("%r was closed by peer", self)
         self._lose(BrokenPipeError() if self._backlog else None)

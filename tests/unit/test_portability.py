@@ -32,8 +32,9 @@ async def main():
     writer.close()
     await writer.wait_closed()
     assert await asyncio.to_thread(int, "5") == 5
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(3)")
-    assert await process.wait() == 3
+    if hasattr(os, "WNOHANG"):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(3)")
+        assert await process.wait() == 3
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as ours:
         ours.setblocking(False)
         listener.setblocking(False)
@@ -68,6 +69,21 @@ GONE = {
 }
 
 
+# What Python on Windows has not: of the names that loopkit or a program on it might use, all (but
+# for those that the standard library goes on using here).
+GONE_ON_WINDOWS = {
+    "select": "epoll poll EPOLLERR EPOLLHUP EPOLLIN EPOLLOUT EPOLL_CLOEXEC POLLERR POLLHUP POLLIN POLLNVAL"
+    " POLLOUT POLLPRI POLLRDHUP",
+    "os": "O_NONBLOCK P_PID P_PIDFD WEXITED WEXITSTATUS WIFEXITED WIFSIGNALED WIFSTOPPED WNOHANG WNOWAIT"
+    " WSTOPSIG WTERMSIG chown eventfd fork get_blocking geteuid getloadavg getpgid getuid killpg"
+    " mkfifo pidfd_open pipe2 posix_spawn pread preadv pwrite readv register_at_fork"
+    " sched_yield sendfile set_blocking setsid splice statvfs sysconf uname waitid writev",
+    "signal": "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH"
+    " SIG_BLOCK alarm pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigwait",
+    "socket": "AF_UNIX MSG_DONTWAIT MSG_EOR MSG_NOSIGNAL SCM_RIGHTS SOCK_CLOEXEC SOCK_NONBLOCK SO_PEERCRED"
+    " SO_REUSEPORT recv_fds send_fds",
+}
+
 # What an old kernel or a sandbox says to a system call that Python was built with: ENOSYS. By a filter of
 # seccomp: load the number of the call; if it is this one, go on, else skip one; refuse; allow.
 REFUSING = """
@@ -89,6 +105,7 @@ if libc.prctl(22, 2, ctypes.byref(Program(4, ctypes.addressof(filter)))):
 # The number of a call on each machine.
 REFUSED = {
     "accept4": {"x86_64": 288, "aarch64": 242},
+    "epoll_create1": {"x86_64": 291, "aarch64": 20},
     "eventfd2": {"x86_64": 290, "aarch64": 19},
     "pidfd_open": {"x86_64": 434, "aarch64": 434},
     "sendfile": {"x86_64": 40, "aarch64": 71},
@@ -123,6 +140,43 @@ def test_a_kernel_that_has_no_such_call_is_done_without(name):
 def test_all_of_it_may_be_missing():
     # But for AF_UNIX, as above.
     run([entry for name in GONE if name != "AF_UNIX" for entry in GONE[name]], ("Loop", "SelectLoop"))
+
+
+def test_select_works_with_what_python_on_windows_has():
+    """Which is not to say that it runs there: this is Linux without the names."""
+    without = """
+for name in "fcntl", "grp", "pty", "pwd", "resource", "termios", "tty":
+    sys.modules[name] = None
+
+def socketpair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        return client, listener.accept()[0]
+
+socket.socketpair = socketpair
+"""
+    refused = """
+async def refused(what, words):
+    try:
+        await what
+    except (OSError, NotImplementedError) as error:
+        assert str(error) == words, error
+    else:
+        raise AssertionError("it cannot be done")
+
+async def main():
+    loop = asyncio.get_running_loop()
+    with tempfile.TemporaryFile() as file:
+        for connect in loop.connect_read_pipe, loop.connect_write_pipe:
+            words = "this platform has no non-blocking pipes; use sockets, or a thread"
+            await refused(connect(asyncio.Protocol, file), words)
+    words = "this platform has no waitpid() as Unix has; use subprocess in a thread"
+    await refused(asyncio.create_subprocess_exec(sys.executable), words)
+
+loopkit.run(main())
+"""
+    gone = [(module, name) for module, names in GONE_ON_WINDOWS.items() for name in names.split()]
+    run(gone, ("Loop", "SelectLoop"), more=refused, kernel=without)
 
 
 def test_select_works_alone():
