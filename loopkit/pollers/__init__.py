@@ -25,8 +25,10 @@ whatever the mask says, and wakes both the reader and the writer of a descriptor
 
 from __future__ import annotations
 
+import errno
 import os
 import select as kernel  # our own submodule will take the plain name
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .busy import BusyPoller
@@ -68,9 +70,22 @@ if hasattr(kernel, "poll"):
     POLLERS["busy"] = BusyPoller
 
 
+@cache
 def best() -> str:
-    """The name of the poller that ``loopkit.Loop`` takes when nobody asked for one."""
-    return next(iter(POLLERS))
+    """The name of the poller that ``loopkit.Loop`` takes when nobody asked for one.
+
+    The first that the kernel does not refuse: a Python that was built with epoll may run where there is none
+    (another kernel that plays Linux, a sandbox).
+    """
+    return next(name for name, poller in POLLERS.items() if not _is_refused(poller))
+
+
+def _is_refused(poller: type[Poller]) -> bool:
+    try:
+        poller(()).close()
+    except OSError as error:
+        return error.errno in (errno.ENOSYS, errno.EPERM)
+    return False
 
 
 def named(name: str | None) -> type[Poller]:
