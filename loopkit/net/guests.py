@@ -39,7 +39,7 @@ def nobody() -> None:
 class Guest:
     """Among the fd table's readers while somebody waits; there is then one future, of whoever came last."""
 
-    __slots__ = ("_context", "_fd", "_future", "_tables", "_visits", "sock", "tail")
+    __slots__ = ("_context", "_fd", "_future", "_tables", "_visits", "alone", "sock", "tail")
 
     # What the turn looks at, as in a handle.
     _args = ()
@@ -52,6 +52,8 @@ class Guest:
         #: Not None: the last receive got less than it asked for, and what stood at the end of the ready queue
         #: then (`net/sockets.py`). Weakly: a handle that has run holds what it has called.
         self.tail: Callable[[], asyncio.Handle | None] | None = None
+        #: The same of a listener, and of the last that was accepted.
+        self.alone: Callable[[], asyncio.Handle | None] | None = None
         self._visits = 0
         self._future: asyncio.Future[None] | None = None
         self._tables = tables

@@ -168,7 +168,7 @@ async def sock_sendto(loop: Loop, sock: socket.socket, data: Any, address: Any) 
 async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, Any]:
     """Accept a connection: (a non-blocking socket, the peer's address). Raises as ``sock.accept`` does."""
     guest = welcome(loop, sock)
-    tail, ready = guest.tail, loop._ready
+    tail, ready = guest.alone, loop._ready
     must_wait = tail is not None and tail() is (ready[-1] if ready else None)
     while True:
         if must_wait:
@@ -179,7 +179,7 @@ async def sock_accept(loop: Loop, sock: socket.socket) -> tuple[socket.socket, A
             must_wait = True
         else:
             # Very likely there is nobody else; and to find out costs as much as to accept.
-            guest.tail = weakref.ref(ready[-1]) if ready else EMPTY
+            guest.alone = weakref.ref(ready[-1]) if ready else EMPTY
             conn.setblocking(False)
             return conn, address
 
@@ -212,7 +212,10 @@ async def sock_connect(loop: Loop, sock: socket.socket, address: Any) -> None:
 
 def bytes_of(data: Any) -> memoryview:
     """*data*, which has a buffer of any kind, as bytes. Raises TypeError if it has none, or one with gaps."""
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not {type(data).__name__!r}") from None
     return view.cast("B") if view.nbytes else memoryview(b"")  # one of no items may have no shape to cast
 
 

@@ -1,6 +1,7 @@
 """sock_recv, sock_recv_into, sock_sendall, sock_accept, sock_connect and the datagram three."""
 
 import asyncio
+import errno
 import socket
 
 import pytest
@@ -457,3 +458,33 @@ async def test_an_echo_server_and_many_clients_in_sock_operations():
             group.create_task(accept(server))
             for number in range(20):
                 group.create_task(client(server.getsockname(), number))
+
+
+@pytest.mark.parametrize("data", ["text", 5])
+async def test_sendall_names_what_has_no_buffer(pair, data):
+    with pytest.raises(TypeError) as caught:
+        await asyncio.get_running_loop().sock_sendall(pair[0], data)
+    assert str(caught.value) == f"a bytes-like object is required, not {type(data).__name__!r}"
+
+
+@pytest.mark.uvloop_differs(reason="waits for ever", run=False)
+async def test_accept_on_a_connection_that_has_been_read_is_an_error(pair):
+    """That it was found empty says nothing of what else it is asked for."""
+    loop, (ours, theirs) = asyncio.get_running_loop(), pair
+    theirs.sendall(b"x")
+    assert await loop.sock_recv(ours, 10) == b"x"
+    with pytest.raises(OSError) as caught:
+        async with asyncio.timeout(5):
+            await loop.sock_accept(ours)
+    assert caught.value.errno == errno.EINVAL
+
+
+@pytest.mark.uvloop_differs(reason="waits for ever", run=False)
+async def test_recv_on_a_listener_that_has_accepted_is_an_error():
+    loop = asyncio.get_running_loop()
+    with listener() as server, connect(server.getsockname()):
+        accepted, _ = await loop.sock_accept(server)
+        with accepted, pytest.raises(OSError) as caught:
+            async with asyncio.timeout(5):
+                await loop.sock_recv(server, 10)
+    assert caught.value.errno == errno.ENOTCONN
