@@ -166,6 +166,7 @@ class UpgradedSSLTransport(SSLTransport):
             replaced.__class__ = StreamTransport
             replaced._state = LOST
             replaced._protocol = replaced._loop = None  # type: ignore[assignment]
+            replaced._known = self._known
 
 
 class ReplacedTransport(StreamTransport):

@@ -229,10 +229,12 @@ class SocketTransport(asyncio.BaseTransport):
             self._release()
 
     def _release(self) -> None:
-        """The end. The names stay known: programs log them when a connection is gone."""
+        """The end. The names stay known, and the socket, closed: programs ask when a connection is gone."""
         extra = self._extra
         if "sockname" not in extra:
             extra["sockname"] = name_of(self._socket.getsockname)
+        if "socket" not in extra:
+            extra["socket"] = TransportSocket(self._socket)
         self._give_back()
         self._callback = None  # it refers to us, as we to it
         self._socket = self._protocol = self._loop = None  # type: ignore[assignment]

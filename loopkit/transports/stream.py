@@ -127,8 +127,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have *protocol* receive from now on; an `asyncio.BufferedProtocol` gets data in its own buffer."""
         self._protocol = protocol
-        buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._callback = self.on_readable_buffered if buffered else self.on_readable
+        if self._socket is not None:  # else: given back, and nothing is called any more
+            buffered = isinstance(protocol, asyncio.BufferedProtocol)
+            self._callback = self.on_readable_buffered if buffered else self.on_readable
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -70,6 +70,15 @@ async def test_names_are_known_and_stay_known_after_closing(connection):
     assert (transport.get_extra_info("peername"), transport.get_extra_info("sockname")) == names
 
 
+@pytest.mark.uvloop_differs(reason="None")
+async def test_the_socket_is_known_after_closing_and_is_closed(connection):
+    transport, protocol, _ = await connection()
+    transport.close()
+    await protocol.lost()
+    await asyncio.sleep(0)
+    assert transport.get_extra_info("socket").fileno() == -1
+
+
 async def test_the_peer_is_known_though_it_has_gone_already():
     loop = asyncio.get_running_loop()
     with tcp_pair() as (ours, theirs):
@@ -180,6 +189,23 @@ async def test_the_protocol_can_be_replaced(connection):
     assert first.events == ["made", "data"]
     assert second.events == ["data", "lost"]
     first.note("lost")  # for the fixture: it has nothing left to close
+
+
+async def test_the_protocol_can_be_replaced_when_all_is_over():
+    """A library that puts its own back at the end, say. That does not make the transport an open one."""
+    with unix_pair() as (ours, _):
+        transport, protocol = await asyncio.get_running_loop().create_connection(Recorder, sock=ours)
+        transport.close()
+        await protocol.lost()
+        await asyncio.sleep(0)
+        transport.set_protocol(protocol)
+        assert transport.get_protocol() is protocol
+        protocol.transport = None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del transport
+            collect()
+        assert [str(w.message) for w in caught] == []
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,21 @@ async def test_one_frame_stands_between_the_turn_and_the_protocol():
     assert [name for name in names if name != "_run"] == ["on_readable"]  # that one is debug mode's
 
 
+async def test_the_protocol_can_be_replaced_when_all_is_over():
+    """asyncio's raises AttributeError. Whoever puts his own back does not make the transport an open one."""
+    async with pair() as (client, server):
+        transport = client.transport
+        transport.abort()
+        await client.lost()
+        await asyncio.sleep(0)
+        transport.set_protocol(client)
+        client.transport = server.transport
+        gone = weakref.ref(transport)
+        del transport
+        drop()
+    assert gone() is None
+
+
 async def test_one_descriptor_a_connection():
     async with pair():
         before = len(open_descriptors())
