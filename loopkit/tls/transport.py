@@ -32,7 +32,7 @@ import asyncio
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..transports.base import DRAINING, LOST, LOST_WRITES_BEFORE_WARNING, OPEN, PARTING, SHAKING
 from ..transports.flow import KIB
@@ -422,6 +422,9 @@ class SSLTransport(ShakingTransport):
             super()._send(secret)  # meets it again, and deals with it
         else:
             self._fatal_error(exc, FATAL)
+
+    def _refuse(self, data: object) -> NoReturn:
+        raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
 
     def _takes_writes(self) -> bool:
         return self._state == OPEN

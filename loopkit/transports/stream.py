@@ -40,7 +40,7 @@ import sys
 from asyncio import _get_running_loop  # of this thread
 from asyncio.constants import _SendfileMode
 from asyncio.log import logger
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .backlog import IOV_MAX, Backlog, Buffer
 from .base import DRAINING, LOST, REPLACED, SocketTransport
@@ -76,6 +76,9 @@ ASYNCIO_READ_SIZE = 256 * 1024
 
 #: asyncio named the method differently from 3.12 on, when writelines stopped being a join.
 WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"
+
+#: What one may write.
+BYTES = (bytes, bytearray, memoryview)
 
 DATA_EXPECTED = (
     "data argument must be a bytes, bytearray, or memoryview object, not "
@@ -251,19 +254,22 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         self._write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """`write` each of *list_of_data*, in one system call where possible."""
-        parts = list(list_of_data)
-        for data in parts:
-            if not isinstance(data, (bytes, bytearray, memoryview)):
-                raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
-        if self._eof or self._drained is not None:
+        """Send the buffers of *list_of_data*, of whatever kind, as `write` does, in one system call."""
+        if WRITELINES == "writelines" and (self._eof or self._drained is not None):
             self._complain(WRITELINES)
-        if parts:
-            self.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        parts = list(list_of_data)
+        try:
+            data = parts[0] if len(parts) == 1 and isinstance(parts[0], BYTES) else b"".join(parts)
+        except TypeError:
+            if WRITELINES == "writelines":
+                for part in parts:
+                    memoryview(part)  # says what asyncio says
+            raise
+        self.write(data)
 
     def _write(self, data: bytes | bytearray | memoryview) -> None:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
+        if not isinstance(data, BYTES):
+            self._refuse(data)
         if self._eof or self._drained is not None:
             self._complain("write")
         if not data:
@@ -281,6 +287,9 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
     def _takes_writes(self) -> bool:
         # While a closed one drains, resume_writing() may have last words, as under asyncio.
         return self._state != LOST
+
+    def _refuse(self, data: object) -> NoReturn:
+        raise TypeError(f"{DATA_EXPECTED}{type(data).__name__!r}")
 
     def _complain(self, method: str) -> None:
         if self._eof:
@@ -376,14 +385,17 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         if self._state == DRAINING:
             self._lose(None)
         elif self._eof:
-            self._shut_down()
+            self._socket.shutdown(socket.SHUT_WR)
 
     def can_write_eof(self) -> bool:
         """True: a stream socket has two directions that end separately."""
         return True
 
     def write_eof(self) -> None:
-        """Close the writing side when everything written so far is sent. Idempotent."""
+        """Close the writing side when everything written so far is sent. Idempotent.
+
+        Raises OSError if the peer has reset the connection: what it sent before can still be read.
+        """
         if self._state == REPLACED:
             self.write_eof()  # a bound method from before
             return
@@ -393,13 +405,7 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         self._settle_holding()
         self._send_held()
         if not self._backlog and self._state != LOST:
-            self._shut_down()
-
-    def _shut_down(self) -> None:
-        try:
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError as exc:  # reset meanwhile
-            self._fatal_error(exc, FATAL_WRITE)
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the kernel did not take yet. What is held until the callback returns does not count:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 
 import pytest
@@ -274,6 +275,22 @@ async def test_writing_after_write_eof_is_refused(pair, open_on):
         transport.write(b"x")
     transport.close()
     await protocol.lost()
+
+
+@pytest.mark.uvloop_differs(reason="write_eof() says nothing, and ends the connection")
+async def test_write_eof_after_a_reset_says_so_and_what_had_come_is_read(open_on):
+    with tcp_pair() as (ours, theirs):
+        transport, protocol = await open_on(ours)
+        theirs.sendall(b"last words")
+        transport.pause_reading()
+        reset(theirs)
+        with pytest.raises(OSError) as caught:
+            transport.write_eof()
+        assert caught.value.errno == errno.ENOTCONN
+        assert not transport.is_closing()
+        transport.resume_reading()
+        assert isinstance(await protocol.lost(), ConnectionResetError)
+        assert protocol.data == b"last words"
 
 
 async def test_write_eof_then_the_peers_end_closes(pair, open_on):

@@ -572,6 +572,16 @@ async def test_writing_to_a_closed_connection_does_nothing():
             assert not protocol.data
 
 
+async def test_what_is_no_bytes_is_named():
+    with tls_serving(echo) as address:
+        async with connected(address) as protocol:
+            with pytest.raises(TypeError) as caught:
+                protocol.transport.write("text")
+            assert str(caught.value) == "data: expecting a bytes-like instance, got str"
+            protocol.transport.write(b"on")
+            await protocol.received(2)
+
+
 async def test_there_is_no_write_eof():
     with tls_serving(echo) as address:
         async with connected(address) as protocol:

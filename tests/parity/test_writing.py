@@ -1,5 +1,6 @@
 """write, writelines, water marks and flow control."""
 
+import array
 import asyncio
 import sys
 
@@ -72,6 +73,30 @@ async def test_writelines_takes_any_iterable():
         c.transport.writelines([])
         c.transport.close()
         assert await blocking(read_all, c.peer) == b"".join(b"%d," % n for n in range(100))
+
+
+async def test_writelines_takes_any_kind_of_buffer():
+    async with Connection() as c:
+        c.transport.writelines([array.array("B", b"one")])
+        c.transport.writelines([array.array("B", b"two"), b"three"])
+        assert await blocking(read_exactly, c.peer, 11) == b"onetwothree"
+
+
+@pytest.mark.uvloop_differs(reason="another text, and the connection is lost")
+async def test_writelines_names_what_has_no_buffer_and_sends_nothing():
+    if sys.version_info >= (3, 12):
+        expected = "memoryview: a bytes-like object is required, not 'str'"
+    else:
+        expected = "sequence item 1: expected a bytes-like object, str found"
+    async with Connection() as c:
+        with pytest.raises(TypeError) as caught:
+            c.transport.writelines([b"one", "text"])
+        assert str(caught.value) == expected
+        c.transport.write_eof()
+        if sys.version_info >= (3, 12):
+            with pytest.raises(RuntimeError, match=r"^Cannot call writelines\(\) after write_eof\(\)$"):
+                c.transport.writelines(["text"])
+        assert await blocking(read_all, c.peer) == b""
 
 
 async def test_writes_keep_their_order_when_the_peer_is_slow():
