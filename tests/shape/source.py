@@ -1,6 +1,7 @@
 """The source of loopkit, as a thing to be measured: its files, their imports, their functions."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def core() -> dict[str, Path]:
     return {name: path for name, path in files().items() if name.split(".")[1:2] not in [[o] for o in OUTER]}
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 

@@ -13,6 +13,7 @@ import types
 import typing
 import weakref
 from collections import deque
+from collections.abc import Iterator
 
 import pytest
 
@@ -82,6 +83,7 @@ def rebound(module: str) -> set[str]:
     }
 
 
+@functools.cache
 def state(module: str) -> set[str]:
     """What in the module can change: objects, the attributes of its classes, and names."""
     loaded = importlib.import_module(module)
@@ -100,8 +102,16 @@ def state(module: str) -> set[str]:
 
 def is_borrowed(module: str, name: str) -> bool:
     """Whether the module has imported the name, and its home answers for it."""
-    borrowed = [node for node in tree(files()[module]).body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    return any(name == (alias.asname or alias.name) for node in borrowed for alias in node.names)
+    return any(name == (alias.asname or alias.name) for alias in imported(tree(files()[module]).body))
+
+
+def imported(statements: list[ast.stmt]) -> Iterator[ast.alias]:
+    """What is imported as the module is loaded, be it on some Pythons or systems only."""
+    for node in statements:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from node.names
+        elif isinstance(node, ast.If):
+            yield from imported(node.body + node.orelse)
 
 
 @pytest.mark.parametrize("module", RUNTIME)

@@ -112,6 +112,7 @@ class Model(RuleBasedStateMachine):
 Model.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.timeout(120)  # it is hypothesis that takes its time, on PyPy above all
 class TestModel(Model.TestCase):
     def test_the_heap_is_a_queue_ordered_by_time_and_age(self):
         self.runTest()
