@@ -14,7 +14,17 @@ import weakref
 
 import pytest
 
-from tests.support.net import blocking, connect, free_port, read_all, read_exactly, reset, serving, tcp_pair
+from tests.support.net import (
+    TOO_MUCH,
+    blocking,
+    connect,
+    free_port,
+    read_all,
+    read_exactly,
+    reset,
+    serving,
+    tcp_pair,
+)
 from tests.support.protocols import BufferedRecorder, Echo, Recorder
 from tests.support.tls import (
     NAME,
@@ -78,6 +88,17 @@ async def connected(address, protocol=Recorder, context=None, **options):
     if "lost" not in protocol.events:
         protocol.transport.abort()
         await protocol.lost()
+
+
+@contextlib.contextmanager
+def idle(serve):
+    """A server, by `serving` or `tls_serving`, that neither reads nor closes while the block lasts."""
+    over = threading.Event()
+    with serve(lambda sock: over.wait()) as address:
+        try:
+            yield address
+        finally:
+            over.set()
 
 
 def talk(address, message=b"hello", context=None):
@@ -504,36 +525,30 @@ async def test_eof_received_cannot_keep_a_tls_connection_open(asyncio_log):
 
 
 async def test_abort_ends_the_connection_at_once():
-    stop = threading.Event()
-    with tls_serving(lambda sock: stop.wait(10)) as address:
+    with idle(tls_serving) as address:
         async with connected(address) as protocol:
             protocol.transport.write(b"x" * 10_000_000)
             protocol.transport.abort()
-            stop.set()
             assert protocol.transport.is_closing()
             assert await protocol.lost() is None
             assert "eof" not in protocol.events
 
 
 async def test_a_peer_that_never_answers_close_notify_is_given_up():
-    stop = threading.Event()
-    with tls_serving(lambda sock: stop.wait(10)) as address:
+    with idle(tls_serving) as address:
         async with connected(address, ssl_shutdown_timeout=0.05) as protocol:
             protocol.transport.close()
             error = await protocol.lost()
-            stop.set()
             assert isinstance(error, TimeoutError)
             assert str(error) == "SSL shutdown timed out"
 
 
 async def test_a_peer_that_does_not_read_is_given_up():
-    stop = threading.Event()
-    with tls_serving(lambda sock: stop.wait(10)) as address:
+    with idle(tls_serving) as address:
         async with connected(address, ssl_shutdown_timeout=0.05) as protocol:
-            protocol.transport.write(b"x" * 20_000_000)
+            protocol.transport.write(bytes(TOO_MUCH))
             protocol.transport.close()
             error = await protocol.lost()
-            stop.set()
             assert isinstance(error, TimeoutError)
 
 
@@ -724,14 +739,12 @@ async def test_a_peer_that_hangs_up_during_the_handshake():
 
 
 async def test_a_server_that_stalls_the_handshake_is_given_up():
-    stop = threading.Event()
-    with serving(lambda sock: stop.wait(10)) as address:
+    with idle(serving) as address:
         with pytest.raises(
             ConnectionAbortedError, match=r"SSL handshake is taking longer than 0\.05 seconds"
         ):
             async with connected(address, ssl_handshake_timeout=0.05):
                 pass
-        stop.set()
 
 
 async def test_a_client_that_stalls_the_handshake_is_given_up():
@@ -748,13 +761,12 @@ async def test_a_client_that_stalls_the_handshake_is_given_up():
 
 
 async def test_cancelled_during_the_handshake_nothing_is_left():
-    stop, context = threading.Event(), client_context()
-    with serving(lambda sock: stop.wait(10)) as address:
+    context = client_context()
+    with idle(serving) as address:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 async with connected(address, context=context):
                     pass
-        stop.set()
     reference = weakref.ref(context)
     del context
     await asyncio.sleep(0.005)  # a loop that has slept keeps nothing alive
