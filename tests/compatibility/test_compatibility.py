@@ -63,6 +63,7 @@ def _output(*args):
     ).stdout
 
 
+@pytest.mark.timeout(120)  # every probe on every loop, in one process
 def test_all_of_it_works_and_the_page_says_so():
     results = measure.Results(**json.loads(_output("-m", "tests.compatibility", "--json")))
     for column in "loopkit", "asyncio":  # what asyncio fails is a wrong probe
