@@ -419,7 +419,7 @@ class SSLTransport(ShakingTransport):
                 self._queue(secret)
             raise exc
         if secret:
-            super()._send(secret)  # meets it again, and deals with it
+            self._on_send_failed(secret, exc)
         else:
             self._fatal_error(exc, FATAL)
 

@@ -168,8 +168,8 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
                 self._held = None
                 try:
                     sent = self._socket.send(held)
-                except Exception:
-                    self._send(held)  # meets it again, and deals with it
+                except Exception as exc:
+                    self._on_send_failed(held, exc)
                 else:
                     if sent < len(held):
                         self._queue(memoryview(held)[sent:])
@@ -335,11 +335,18 @@ class StreamTransport(SocketTransport, WriteFlow, asyncio.Transport):
         # fast: the common case of _send without its frame; see performance.md#held-writes
         try:
             sent = self._socket.send(held)
-        except Exception:
-            self._send(held)  # meets it again, and deals with it
+        except Exception as exc:
+            self._on_send_failed(held, exc)
         else:
             if sent < len(held):
                 self._queue(memoryview(held)[sent:])
+
+    def _on_send_failed(self, data: Buffer, exc: BaseException) -> None:
+        """*exc* came of sending *data*. The kernel tells a reset once: the next send would say EPIPE."""
+        if isinstance(exc, (BlockingIOError, InterruptedError)):
+            self._queue(data)
+        else:
+            self._fatal_error(exc, FATAL_WRITE)
 
     def _queue(self, *parts: Buffer) -> None:
         """The kernel does not take *parts* now."""

@@ -293,6 +293,36 @@ async def test_write_eof_after_a_reset_says_so_and_what_had_come_is_read(open_on
         assert protocol.data == b"last words"
 
 
+@pytest.mark.parametrize("by", ["a callback", "data_received", "writelines"])
+async def test_a_write_after_a_reset_is_told_of_the_reset(by):
+    """The kernel says so once; whoever sends again hears of a broken pipe."""
+
+    class Answering(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            transport.pause_reading()
+            made.set_result(self)
+
+        def data_received(self, data):
+            super().data_received(data)
+            self.transport.write(b"answer")
+
+    loop = asyncio.get_running_loop()
+    made = loop.create_future()
+    async with await loop.create_server(Answering, "127.0.0.1", 0) as server:
+        peer = connect(server.sockets[0].getsockname())
+        protocol = await made
+        peer.sendall(b"question")
+        reset(peer)
+        if by == "data_received":
+            protocol.transport.resume_reading()
+        elif by == "a callback":
+            loop.call_soon(protocol.transport.write, b"x")
+        else:
+            loop.call_soon(protocol.transport.writelines, [b"x", b"y"])
+        assert isinstance(await protocol.lost(), ConnectionResetError)
+
+
 async def test_write_eof_then_the_peers_end_closes(pair, open_on):
     ours, theirs = pair
     transport, protocol = await open_on(ours)

@@ -514,6 +514,22 @@ async def test_a_reset_is_told_as_such():
         assert "eof" not in protocol.events
 
 
+async def test_an_answer_after_a_reset_is_told_of_the_reset():
+    class Answering(Recorder):
+        def data_received(self, data):
+            super().data_received(data)
+            self.transport.write(b"answer")
+
+    async with Serving(Answering) as here:
+        peer = await blocking(tls_connect, here.address)
+        protocol = await here.first()
+        protocol.transport.pause_reading()
+        peer.sendall(b"question")
+        reset(peer)
+        protocol.transport.resume_reading()
+        assert isinstance(await protocol.lost(), ConnectionResetError)
+
+
 async def test_eof_received_cannot_keep_a_tls_connection_open(asyncio_log):
     async with Serving(lambda: Recorder(keep_open=True)) as here:
         await blocking(lambda: say_goodbye(tls_connect(here.address)))
