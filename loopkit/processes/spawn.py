@@ -134,9 +134,10 @@ async def _start(
         await transport._connect()
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException:
+    except BaseException as exc:
         transport.close()
-        await transport._wait()
+        if not isinstance(exc, GeneratorExit):  # else: nobody drives us any more
+            await transport._wait()
         raise
     if loop._debug:
         logger.info("%s: %r", what, transport)

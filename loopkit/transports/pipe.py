@@ -70,12 +70,12 @@ class PipeTransport(asyncio.BaseTransport):
     def __init__(self, loop: Loop, pipe: Any, protocol: asyncio.BaseProtocol) -> None:
         super().__init__({"pipe": pipe})
         self._loop = loop
-        self._pipe = pipe
         self._fileno: int = pipe.fileno()
         self._protocol: Any = protocol
         self._context = copy_context()
         self._state = OPEN
         self._reader = loop._new_handle(self.on_readable, (), self._context)
+        self._pipe = pipe  # last: what Ctrl-C has torn in its making has none, and `__del__` nothing to say
 
     def on_readable(self) -> None:
         raise NotImplementedError
@@ -175,8 +175,8 @@ class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
     max_size = READ_SIZE
 
     def __init__(self, loop: Loop, pipe: Any, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__(loop, pipe, protocol)
         self._paused = False
+        super().__init__(loop, pipe, protocol)
 
     def __repr__(self) -> str:
         return f"<{' '.join(self._describe('reader'))}>"
@@ -243,10 +243,10 @@ class WritePipeTransport(PipeTransport, WriteFlow, asyncio.WriteTransport):
     )
 
     def __init__(self, loop: Loop, pipe: Any, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__(loop, pipe, protocol)
         self._protocol_paused = False
         self._backlog = Backlog()
         self._ignored = 0
+        super().__init__(loop, pipe, protocol)
         self._writer = loop._new_handle(self.on_writable, (), self._context)
 
     def __repr__(self) -> str:

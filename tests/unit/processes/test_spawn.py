@@ -1,10 +1,13 @@
-"""Starting a child in debug mode: what is logged, and what is not."""
+"""Starting a child: what debug mode logs of it, and who leaves before it is done."""
 
 import asyncio
 import logging
+import signal
 import subprocess
 
 import pytest
+
+from loopkit.processes import spawn
 
 
 @pytest.fixture
@@ -40,3 +43,19 @@ async def test_killing_a_running_child_is_logged(logged):
     transport.close()
     await transport._wait()
     assert any(message.startswith("Close running child process: kill <") for message in logged.messages)
+
+
+async def test_a_creation_that_is_dropped_half_way_leaves_no_child(monkeypatch):
+    """As the task of a loop that was closed is: its coroutine cannot await any more."""
+    made = []
+
+    class Known(spawn.SubprocessTransport):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(spawn, "SubprocessTransport", Known)
+    creation = asyncio.get_running_loop().subprocess_exec(asyncio.SubprocessProtocol, "cat")
+    creation.send(None)
+    creation.close()
+    assert await made[0]._wait() == -signal.SIGKILL

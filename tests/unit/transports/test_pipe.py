@@ -7,6 +7,7 @@ import pty
 import resource
 import select
 import socket
+import sys
 import tty
 
 import pytest
@@ -15,6 +16,7 @@ import loopkit
 from loopkit.transports import pipe
 from tests.support.fdtable import armed, is_read
 from tests.support.protocols import Recorder
+from tests.support.pythons import collect
 
 
 @contextlib.contextmanager
@@ -44,6 +46,23 @@ async def full():
         if "lost" not in protocol.events:
             transport.abort()
             await protocol.lost()
+
+
+class Torn:
+    """A pipe at which Ctrl-C comes."""
+
+    def fileno(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [pipe.ReadPipeTransport, pipe.WritePipeTransport])
+def test_what_ctrl_c_has_torn_in_its_making_has_nothing_to_say(new_loop, kind, monkeypatch):
+    unheard = []
+    monkeypatch.setattr(sys, "unraisablehook", unheard.append)
+    with pytest.raises(KeyboardInterrupt):
+        kind(new_loop(), Torn(), Recorder())
+    collect()
+    assert unheard == []
 
 
 async def read_all(file):
