@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.net import TOO_MUCH, blocking, fill, read_all, read_exactly, tcp_pair, unix_pair
 from tests.support.protocols import Recorder
+from tests.support.pythons import NOT_BYTES
 
 
 class Connection:
@@ -87,7 +88,7 @@ async def test_writelines_names_what_has_no_buffer_and_sends_nothing():
     if sys.version_info >= (3, 12):
         expected = "memoryview: a bytes-like object is required, not 'str'"
     else:
-        expected = "sequence item 1: expected a bytes-like object, str found"
+        expected = f"sequence item 1: {NOT_BYTES}"
     async with Connection() as c:
         with pytest.raises(TypeError) as caught:
             c.transport.writelines([b"one", "text"])

@@ -54,6 +54,8 @@ needs_no_locale = cpython_only("it starts in a locale that is not installed")
 OUT_OF_RANGE = f"file{' ' if PYPY else ''}descriptor out of range in select()"
 #: What bind() says of port 65536.
 NO_PORT = f"{'' if PYPY else 'bind(): '}port must be 0-65535."
+#: What join() says of a str among bytes.
+NOT_BYTES = f"expected {'bytes' if PYPY else 'a bytes-like object'}, str found"
 
 _USES = {
     "2_async_def": needs_eventfd,
