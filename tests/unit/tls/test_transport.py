@@ -69,7 +69,7 @@ async def test_the_protocol_can_be_replaced_when_all_is_over():
         client.transport = server.transport
         gone = weakref.ref(transport)
         del transport
-        drop()
+    drop()  # `pair` held it, too
     assert gone() is None
 
 
