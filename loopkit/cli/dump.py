@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
 def save(pid: int, name: str) -> int:
     """Write the flight recording of a process."""
     from loopkit.diagnostics import files
-    from loopkit.diagnostics.recording import decode
+    from loopkit.diagnostics.tracefile import decode
 
     try:
         path = files.check_name(name)

@@ -30,7 +30,7 @@ KEYS = "arrows or n p: step   N P: turn   s: slowest   w: why   q: quit"
 def main(argv: list[str]) -> int:
     """Run the verb. Raises UsageError for a file that is none of ours."""
     from loopkit.diagnostics import files
-    from loopkit.diagnostics.recording import BadRecording, load
+    from loopkit.diagnostics.tracefile import BadRecording, load
 
     words, out, lint = [], "", False
     rest = list(argv)

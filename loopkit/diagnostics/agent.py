@@ -374,7 +374,7 @@ def dump() -> dict[str, Any]:
 
 def recording() -> dict[str, Any]:
     """What the flight recorder has, or as many of its last turns as an answer can hold."""
-    from .recording import encode
+    from .tracefile import encode
 
     for loop in loops():
         found = None if loop._instruments is None else loop._instruments.find(FlightRecorder)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .descriptors import owner_words
 from .recording import Call, Note, Poll, Recording, Track, Turn, about
-from .stacks import cut, own_place
+from .stacks import Place, cut, own_place, places, tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ class Capture:
         self.steps: list[Any] = []  # of the turn in progress
         self.asked: tuple[float, float | None] = (0.0, None)
         self.open: list[int] = []  # places of callbacks that have begun and not ended
+        self.stood: dict[int, Place] = {}  # where tasks stood when `ends` was called
         self.owners: dict[int, tuple[tuple[int, int], str]] = {}  # whose a descriptor was last, in words
 
     # -- as an observer --------------------------------------------------------------------------------------
@@ -51,8 +52,10 @@ class Capture:
         self.steps = []
         self.open.clear()
         self.seen += 1
+        # Cancelled timers stay in the heap for a while.
+        timers = max(len(loop._timers.heap) - loop._timers.cancelled, 0)
         watched = len(loop._watches.entries)
-        self.turns.append((self.clock(), len(loop._ready), len(loop._timers.heap), watched, self.steps))
+        self.turns.append((self.clock(), len(loop._ready), timers, watched, self.steps))
 
     def poll_begins(self, timeout: float | None) -> None:
         self.asked = self.clock(), timeout
@@ -87,6 +90,12 @@ class Capture:
             place = self.open.pop()
             _, start, _, _ = self.steps[place]
             self.steps[place] = ("c", start, self.clock() - start, call)
+
+    def task_begins(self, call: observing.Call) -> None:
+        self.steps.append(("b", self.clock(), (call.task, call.of)))
+
+    def task_ends(self, call: observing.Call, cancelled: bool) -> None:
+        self.steps.append(("d", self.clock(), (call.task, call.of, int(cancelled))))
 
     def written(self, fd: int, held: int, sent: int, queued: int) -> None:
         self.steps.append(("w", self.clock(), (fd, held, sent, queued)))
@@ -123,7 +132,7 @@ class Capture:
 
     def track(self, zero: float) -> Track:
         """What is in the ring, with times from *zero* on. A callback in progress lasts until now."""
-        found = Track(self.name, self.seen - len(self.turns))
+        found = Track(self.name, self.seen - len(self.turns), waiting=self._waiting() or self.stood)
         now = self.clock()
         for start, ready, timers, watched, steps in tuple(self.turns):
             turn = Turn(start - zero, ready, timers, watched, [])
@@ -131,6 +140,23 @@ class Capture:
                 turn.steps.append(_read(step, zero, now))
             turn.steps.sort(key=_start)
             found.turns.append(turn)
+        return found
+
+    def ends(self) -> None:
+        """Keep where the tasks stand now: soon they will be no more."""
+        self.stood = self._waiting()
+
+    def _waiting(self) -> dict[int, Place]:
+        """Where the tasks stand that are still there."""
+        loop = self._loop()
+        audience = None if loop is None or loop._instruments is None else loop._instruments.audience
+        if loop is None or audience is None:
+            return {}
+        found = {}
+        for task in tasks_of(loop):
+            number, place = audience.tasks.get(task), own_place(places(task))
+            if number is not None and place is not None:
+                found[number] = place
         return found
 
     def begins(self) -> float:
@@ -167,6 +193,7 @@ def _read(step: tuple[Any, ...], zero: float, now: float) -> Poll | Call | Note:
             scheduled=scheduled - zero,
             future=call.future or "",
             thread="" if origin is None else origin.thread or "",
+            of=call.of,
         )
     return Note(start - zero, step[3] if kind == "g" else 0.0, kind, step[2])
 

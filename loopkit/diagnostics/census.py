@@ -22,6 +22,7 @@ from .stacks import (
     is_library,
     own_place,
     places,
+    tasks_of,
 )
 
 if TYPE_CHECKING:
@@ -41,16 +42,6 @@ def census(loop: Loop) -> list[dict[str, Any]]:
     running = current_task(loop)
     rows = [row_of(task, task is running, reasons) for task in tasks]
     return sorted(rows, key=lambda row: _natural(row["name"]))
-
-
-def tasks_of(loop: Loop) -> list[asyncio.Task[Any]]:
-    """All tasks. The set may change while another thread looks: then it looks again."""
-    for _ in range(100):
-        try:
-            return list(asyncio.all_tasks(loop))
-        except RuntimeError:
-            continue
-    return []
 
 
 def row_of(task: asyncio.Task[Any], is_running: bool, reasons: Reasons) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..pollers.masks import POLLOUT
 from .files import shown
+from .leaks import leaks
 from .recording import Call, Note, Poll, Track, Turn
 from .stacks import Place, is_library
 
@@ -32,7 +33,8 @@ CROWD = 100
 class Finding(NamedTuple):
     """One fault."""
 
-    #: ``spins``, ``unread``, ``unwritten``, ``rearms``, ``wakes-itself``, ``blocks`` or ``silent``.
+    #: ``spins``, ``unread``, ``unwritten``, ``rearms``, ``wakes-itself``, ``leaks``, ``blocks`` or
+    #: ``silent``.
     kind: str
     text: str
     #: The names and figures in the text, for a text in another language; an empty one is left out there.
@@ -203,6 +205,17 @@ def _wakes_itself(track: Track) -> Iterator[Finding]:
         last[call.task] = call.number
 
 
+def _leaks(track: Track) -> Iterator[Finding]:
+    """Tasks of which there are more and more, and which wait for what does not come."""
+    for leak in leaks(track):
+        waited = f"{leak.waited:.0f}"
+        begun = "" if leak.origin is None else f"{shown(leak.origin.file)}:{leak.origin.line}"
+        text = f"{leak.count} tasks of {leak.name}" + (f", begun in {begun}," if begun else "")
+        text += f" have neither ended nor run again for {waited} s and longer, and there are more and more"
+        parts = str(leak.count), leak.name, waited, begun
+        yield Finding("leaks", text, parts, leak.place, leak.last.number, leak.last.start)
+
+
 def _silent(track: Track) -> Iterator[Finding]:
     """Connections that were opened and neither reported, written to nor closed."""
     opened: dict[int, Note] = {}
@@ -234,5 +247,6 @@ SEARCHES: tuple[Callable[[Track], Iterator[Finding]], ...] = (
     _unwritten,
     _rearms,
     _wakes_itself,
+    _leaks,
     _silent,
 )

@@ -68,6 +68,10 @@ def step_line(step: Poll | Call | Note) -> str:
         return f"  fd {facts[0]} opened: {facts[1]}"
     if step.kind == "x":
         return f"  fd {facts[0]} closed"
+    if step.kind == "b":
+        return f"  task {facts[0]} begins"
+    if step.kind == "d":
+        return f"  task {facts[0]} {'was cancelled' if facts[2] else 'has ended'}"
     if step.kind == "g":
         return f"  garbage collector, generation {facts[0]}, took {seconds_words(step.took)}"
     if step.kind == "s":

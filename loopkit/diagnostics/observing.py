@@ -7,6 +7,8 @@ were scheduled. What an observer can be told:
     poll_begins(timeout)             seconds, or None for ever
     poll_ends(events)                [(fd, mask), ...]
     callback_begins(call)            what is called, and why it was ready: `Call`
+    task_begins(call)                the callback is the first step of a task
+    task_ends(call, cancelled)       ... and the last one of a task
     callback_ends(call)
     written(fd, held, sent, queued)  bytes of a write: kept until the callback returns, taken by the kernel,
                                      waiting
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import sys
 import threading
 import time
@@ -53,6 +56,8 @@ EVENTS = (
     "poll_begins",
     "poll_ends",
     "callback_begins",
+    "task_begins",
+    "task_ends",
     "callback_ends",
     "written",
     "opened",
@@ -100,6 +105,8 @@ class Call(NamedTuple):
     origin: Origin | None = None
     #: The future whose end wakes the task, in words.
     future: str | None = None
+    #: The task's number: names may be given twice, and changed. 0: no task.
+    of: int = 0
 
 
 def observe(loop: Any, observer: Any) -> Callable[[], None]:
@@ -134,6 +141,10 @@ class Audience:
         self.number = 0
         self.current = 0
         self.origins: dict[int, Origin] = {}
+        #: Numbers of tasks, and whose step a callback in progress is. Weakly: a task that nobody holds ends.
+        self.tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
+        self.counted = 0
+        self.stepping: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
         self.hooks: Hooks | None = None
         #: What times are told by; a simulated loop has its own.
         self.clock: Callable[[], float] = time.monotonic
@@ -152,6 +163,7 @@ class Audience:
             self.hooks.remove()
             self.hooks = None
             self.origins.clear()
+            self.stepping.clear()
             debug.mind_observers(self.loop)
 
     def close(self) -> None:
@@ -203,18 +215,36 @@ class Audience:
         """*handle* is about to be called. Returns what `ends` wants; None if nobody hears."""
         if not self.observers or type(handle) is Probe:
             return None
-        call = self._call_of(handle, why, fd, mask)
+        task = task_of(handle._callback)
+        known = task is None or task in self.tasks
+        call = self._call_of(handle, task, why, fd, mask)
         self.current = call.number
         self.tell("callback_begins", call)
+        if not known and is_new(task):
+            self.tell("task_begins", call)
         return call
 
     def ends(self, call: Call) -> None:
         """The callback has returned, or raised, and what it wrote has been sent."""
         self.current = 0
+        if call.of and (known := self.stepping.pop(call.number, None)) is not None:
+            task = known()
+            if task is None or task.done():  # the former: nobody holds it, since it has ended
+                self.tell("task_ends", call, task is not None and task.cancelled())
         self.tell("callback_ends", call)
 
-    def _call_of(self, handle: Any, why: str, fd: int, mask: int) -> Call:
+    def _number_of(self, task: asyncio.Task[Any]) -> int:
+        if task not in self.tasks:
+            self.counted += 1
+            self.tasks[task] = self.counted
+        return self.tasks[task]
+
+    def _call_of(self, handle: Any, stepped: asyncio.Task[Any] | None, why: str, fd: int, mask: int) -> Call:
         self.number += 1
+        of = 0
+        if stepped is not None:
+            of = self._number_of(stepped)
+            self.stepping[self.number] = weakref.ref(stepped)
         callback, args = handle._callback, handle._args
         name, place, task = described(callback)
         future = None
@@ -222,7 +252,21 @@ class Audience:
             future = args[0].get_name() if isinstance(args[0], asyncio.Task) else type(args[0]).__name__
         due, now = (handle._when, self.loop.time()) if why == "timer" else (0.0, 0.0)
         origin = None if why == "event" else self.origins.pop(id(handle), None)
-        return Call(self.number, name, place, task, why, fd, mask, due, now, origin, future)
+        return Call(self.number, name, place, task, why, fd, mask, due, now, origin, future, of)
+
+
+def task_of(callback: Any) -> asyncio.Task[Any] | None:
+    """The task that is stepped by *callback*; None if it is no step of one."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    owner = getattr(callback, "__self__", None)
+    return owner if isinstance(owner, asyncio.Task) else None
+
+
+def is_new(task: Any) -> bool:
+    """Whether the coroutine of *task* is at its beginning."""
+    coro = task.get_coro()
+    return isinstance(coro, types.CoroutineType) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
 
 
 def described(callback: Any) -> tuple[str, Place | None, str | None]:

@@ -1,8 +1,8 @@
 """A recording as a trace for Perfetto (ui.perfetto.dev), Speedscope and their like: Chrome's trace format.
 
 Of that format's many kinds of events only those are used that every reader understands: M (names), X
-(slices), C (counters), s and f (arrows), b and e (connections), i (marks). Slices of one loop lie on one
-thread and nest: turn, in it poll and callbacks, in a callback the garbage collector. An arrow leads from
+(slices), C (counters), s and f (arrows), b and e (connections, tasks), i (marks). Slices of one loop lie on
+one thread and nest: turn, in it poll and callbacks, in a callback the garbage collector. An arrow leads from
 the callback that scheduled something to the one that it became. Times are microseconds.
 
 The recording itself stands beside the events, under "loopkit": `loopkit view` reads that, Perfetto passes
@@ -15,7 +15,8 @@ import json
 from typing import Any
 
 from .descriptors import mask_words
-from .recording import Call, Note, Poll, Recording, Track, Turn, encode
+from .recording import Call, Note, Poll, Recording, Track, Turn
+from .tracefile import encode
 
 
 def trace(recording: Recording) -> str:
@@ -50,6 +51,7 @@ class _Lane:
         self.tid = tid
         self.events: list[dict[str, Any]] = []
         self.connections: dict[int, str] = {}
+        self.tasks: dict[int, str] = {}
         self.calls: dict[int, Call] = {}
         self.arrows = 0
 
@@ -67,6 +69,8 @@ class _Lane:
                 self._step(step, end)
         for fd, name in self.connections.items():
             self._add("e", name, end, cat="connection", id=f"{self.tid}.{fd}")
+        for of, name in self.tasks.items():
+            self._add("e", name, end, cat="task", id=f"{self.tid}.t{of}")
         return self.events
 
     def _step(self, step: Poll | Call | Note, end: float) -> None:
@@ -85,6 +89,14 @@ class _Lane:
             known = self.connections.pop(step.facts[0], None)
             if known is not None:
                 self._add("e", known, step.start, cat="connection", id=f"{self.tid}.{step.facts[0]}")
+        elif step.kind == "b":
+            name, of = step.facts
+            self.tasks[of] = name
+            self._add("b", name, step.start, cat="task", id=f"{self.tid}.t{of}")
+        elif step.kind == "d":
+            known = self.tasks.pop(step.facts[1], None)
+            if known is not None:
+                self._add("e", known, step.start, cat="task", id=f"{self.tid}.t{step.facts[1]}")
         elif step.kind == "w":
             fd, held, sent, queued = step.facts
             args = {"fd": fd, "held": held, "sent": sent, "queued": queued}

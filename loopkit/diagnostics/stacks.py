@@ -101,6 +101,16 @@ def current_task(loop: Any) -> asyncio.Task[Any] | None:
         return None
 
 
+def tasks_of(loop: Any) -> list[asyncio.Task[Any]]:
+    """All tasks. The set may change while another thread looks: then it looks again."""
+    for _ in range(100):
+        try:
+            return list(asyncio.all_tasks(loop))
+        except RuntimeError:
+            continue
+    return []
+
+
 def task_words(task: asyncio.Task[Any]) -> str:
     """A task's name and its coroutine function."""
     return f"task {task.get_name()!r} running {coroutine_name(task.get_coro())}"

@@ -39,6 +39,7 @@ class Film(Trace):
             self._capture.mark("m", f"{host} -> {text}" if kind == "packet" else text)
 
     def ends(self) -> None:
+        self._capture.ends()
         self._dismiss()
 
     def recording(self, error: BaseException | None, **about: Any) -> Recording:

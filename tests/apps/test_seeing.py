@@ -127,6 +127,19 @@ def test_the_scraper_s_tasks_wait_for_a_line_that_does_not_come(shown, tmp_path,
     assert re.search(r"loop 1: epoll in MainThread, .*, \d+ tasks", told)
 
 
+def test_the_scraper_s_fetches_leak_and_the_sites_do_not(tmp_path):
+    text = (PROGRAMS / "scraper.py").read_text()
+    (tmp_path / "scraper.py").write_text(
+        text.replace("while True", "for _ in range(300)").replace("0.05", "0.025")
+    )
+    begun, waits = line("scraper.py", "create_task"), line("scraper.py", "a second line")
+    words = [*ON_LOOPKIT, "trace", "-o", "scraper.html", "--last", "0", "scraper.py"]
+    with running(*words, folder=tmp_path) as program:
+        program.wait_for(rf"leaks: \d+ tasks of fetch, begun in scraper.py:{begun}, .*\(scraper.py:{waits}\)")
+        program.wait_for("wrote scraper.html")
+    assert program.output.count("leaks: ") == 1
+
+
 def wait_until_it_turns(pid):
     """Until the process has used a tenth of a second more: a loop that spins has gone round by then."""
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from loopkit.diagnostics import files
-from loopkit.diagnostics.recording import MARK, BadRecording, load
+from loopkit.diagnostics.tracefile import MARK, BadRecording, load
 from tests.cli.commands import SOURCE, Terminal, environment, run_loopkit
 from tests.unit.diagnostics.perfetto_checker import check
 

@@ -8,7 +8,8 @@ import pytest
 
 from loopkit.diagnostics.lint import findings
 from loopkit.diagnostics.player import page
-from loopkit.diagnostics.recording import MARK, Call, Poll, load
+from loopkit.diagnostics.recording import Call, Poll
+from loopkit.diagnostics.tracefile import MARK, load
 from tests.tutorial.programs import ROOT, TUTORIAL
 
 RUNS = ROOT / "docs" / "_static" / "runs"

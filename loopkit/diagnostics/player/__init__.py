@@ -1,7 +1,7 @@
 """The player: a recording as one page that opens from a file, needs no network, and is played step by step.
 
 The page is put together from the files beside this one. `words.js` has what it says in English and in
-Chinese, `model.js` reads the recording (in the form that `recording.py` describes), `lanes.js` draws,
+Chinese, `model.js` reads the recording (in the form that `tracefile.py` describes), `lanes.js` draws,
 `player.js` listens.
 """
 
@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ..lint import findings
-from ..recording import MARK, encode
+from ..tracefile import MARK, encode
 
 if TYPE_CHECKING:
     from ..recording import Recording

@@ -1,4 +1,4 @@
-// The recording, decoded: see recording.py for its form. Times are units of 100 ns.
+// The recording, decoded: see tracefile.py for its form. Times are units of 100 ns.
 const decode = (data) => data.loops.map((loop) => {
   const text = (n) => data.strings[n];
   const track = { name: loop.name, dropped: loop.dropped, turns: [], calls: new Map(), steps: [], findings: loop.findings || [] };
@@ -30,7 +30,7 @@ const decode = (data) => data.loops.map((loop) => {
       push(call);
     } else if (turn) {
       const note = { kind: row[0], at, facts: row.slice(2) };
-      if ("oem".includes(row[0])) note.facts[row[0] === "o" ? 1 : 0] = text(row[row[0] === "o" ? 3 : 2]);
+      if ("oembd".includes(row[0])) note.facts[row[0] === "o" ? 1 : 0] = text(row[row[0] === "o" ? 3 : 2]);
       if (row[0] === "s") note.facts = [text(row[2]), text(row[3]), row[4]];
       if (call && at <= call.start + call.took) call.notes.push(note);
       else push({ kind: "note", start: at, took: 0, notes: [note] });

@@ -25,7 +25,7 @@ const whyWords = (step) => {
 };
 const noteWords = (note) => {
   const f = note.facts;
-  return { w: () => say("wrote", ...f), o: () => say("opened", ...f), x: () => say("closed", f[0]), g: () => say("gc", duration(f[0]), f[1]),
+  return { w: () => say("wrote", ...f), o: () => say("opened", ...f), x: () => say("closed", f[0]), b: () => say("begins", f[0]), d: () => say(f[1] ? "wasCancelled" : "ended", f[0]), g: () => say("gc", duration(f[0]), f[1]),
     e: () => say("error", f[0]), m: () => say("mark", f[0]), s: () => say("seenIn", f[0], shortName(f[1]), f[2]) }[note.kind]?.() || "";
 };
 const shortName = (file) => file.split("/").slice(-2).join("/");

@@ -15,7 +15,8 @@ from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
 from loopkit.diagnostics.listing import listing
 from loopkit.diagnostics.perfetto import trace, turn_end
-from loopkit.diagnostics.recording import BadRecording, Call, Note, Poll, load
+from loopkit.diagnostics.recording import Call, Note, Poll
+from loopkit.diagnostics.tracefile import BadRecording, encode, load
 from loopkit.transports.stream import StreamTransport
 from loopkit.watches import Watches
 from tests.support.net import TOO_MUCH, listener, unix_pair
@@ -103,6 +104,8 @@ def test_every_kind_of_step_is_told(loop):
         "poll_begins",
         "poll_ends",
         "callback_begins",
+        "task_begins",
+        "task_ends",
         "callback_ends",
         "written",
         "opened",
@@ -264,7 +267,7 @@ def test_steps_of_a_turn_do_not_overlap(loop):
 
 def test_a_recording_is_read_as_it_was_written(loop, tmp_path):
     recording = recorded(loop, echo_some())
-    for name, text in (("a.json", recording.to_json()), ("b.json", trace(recording))):
+    for name, text in (("a.json", json.dumps(encode(recording))), ("b.json", trace(recording))):
         (tmp_path / name).write_text(text)
         again = load(tmp_path / name)
         assert again.about == recording.about
@@ -295,7 +298,7 @@ def test_the_ring_keeps_the_last_turns(loop):
     track = recorded(loop, main(), turns=10).tracks[0]
     assert len(track.turns) == 10
     assert track.dropped > 0
-    again = json.loads(recorded(loop, main(), turns=10).to_json())
+    again = encode(recorded(loop, main(), turns=10))
     assert again["loops"][0]["first"] > 1
 
 

@@ -11,7 +11,8 @@ from loopkit.diagnostics import observe
 from loopkit.diagnostics.capture import Capture, recording_of
 from loopkit.diagnostics.lint import SEARCHES
 from loopkit.diagnostics.player import page
-from loopkit.diagnostics.recording import Call, Poll, Recording, Track, Turn, load
+from loopkit.diagnostics.recording import Call, Poll, Recording, Track, Turn
+from loopkit.diagnostics.tracefile import load
 from tests.support.browser import CHROMIUM, DRIVER, Browser
 
 

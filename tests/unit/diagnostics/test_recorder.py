@@ -12,7 +12,7 @@ import pytest
 
 import loopkit
 from loopkit.diagnostics import record
-from loopkit.diagnostics.recording import load
+from loopkit.diagnostics.tracefile import load
 from tests.cli.commands import SOURCE, environment, run_loopkit
 
 
