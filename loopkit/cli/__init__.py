@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -126,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 verb = rest[0]
             else:
                 verb = "run" if rest else "repl"
+            if verb not in _PROGRAMS and isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # what we show is the words of others
             with _folder_hidden():
                 run: Callable[[list[str]], int] = importlib.import_module(f"loopkit.cli.{verb}").main
                 if verb not in _IMPORTING:

@@ -84,7 +84,8 @@ def write(recording: Recording, path: Path, *, fresh: bool = False) -> None:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL | os.O_NOFOLLOW if fresh else os.O_TRUNC)
     fd = os.open(path, flags, 0o600)
     try:
-        with open(fd, "w", encoding="utf-8") as file:
+        # A file's name may be no text; a backslash and "udcff" are JSON for what stands for its bytes.
+        with open(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except BaseException:
         if path.is_file():  # not /dev/full
