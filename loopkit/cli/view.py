@@ -38,7 +38,9 @@ def main(argv: list[str]) -> int:
             return 0
         if word == "--lint":
             lint = True
-        elif word == "-o" and rest:
+        elif word == "-o":
+            if not rest:
+                raise UsageError("-o needs a file")
             out = rest.pop(0)
         elif word.startswith("-") and word != "-":
             raise UsageError(f"unknown option {word!r}; see loopkit view --help")

@@ -174,7 +174,9 @@ class Agent:
             if not is_allowed(client):
                 return packed({"error": "this process answers its own user only"})
             return packed(reply(json.loads(data or b"null")))
-        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError) as error:
+        except ValueError as error:  # in our own words, mostly
+            return packed({"error": cut(str(error))})
+        except (TypeError, KeyError, AttributeError, RuntimeError, RecursionError) as error:
             return packed({"error": cut(f"{type(error).__name__}: {error}")})
 
 

@@ -125,6 +125,7 @@ asyncio.run(main())
         (("view",), "view needs one file"),
         (("view", "nothing.json"), "nothing.json: No such file or directory"),
         (("view", "--nonsense", "x"), "unknown option '--nonsense'"),
+        (("view", "t.json", "-o"), "-o needs a file"),
     ],
 )
 def test_bad_usage_is_one_line(tmp_path, words, said):
