@@ -55,6 +55,7 @@ def shape(outcome: str) -> str:
     return re.sub(r"\b(?!0 MB)\d+( MB|%)", r"N\1", outcome)
 
 
+@pytest.mark.timeout(120)  # eleven hundred clients, twice
 @pytest.mark.parametrize(("model", "fault"), FAULTS)
 def test_each_fault_shows_as_both_pages_say_and_is_gone_afterwards(model: str, fault: Any) -> None:
     if PYPY and fault.__name__ == "never_reads":

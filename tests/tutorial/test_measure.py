@@ -11,6 +11,7 @@ import pytest
 from tests.tutorial.programs import TUTORIAL, environment
 
 
+@pytest.mark.timeout(120)  # eleven hundred clients
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
