@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     check_trace(chosen.trace)
     from loopkit.testing import Found
     from loopkit.testing.choices import parse_token, saved
-    from loopkit.testing.explore import examine
+    from loopkit.testing.exploring import examine
 
     token, *tests = chosen.words or [""]
     if len(tests) > 1 or not (tests or token.endswith(".json")):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import Deadlock, EscapedError, Found, InvariantError, Livelock
-    from .explore import explore, replay
+    from .exploring import explore, replay
     from .hosts import Host
     from .loop import SimLoop
     from .network import Link
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .world import World
 
 _HOMES = {
-    "explore": ("explore", "replay"),
+    "exploring": ("explore", "replay"),
     "errors": ("Deadlock", "EscapedError", "Found", "InvariantError", "Livelock"),
     "hosts": ("Host",),
     "loop": ("SimLoop",),

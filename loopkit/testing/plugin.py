@@ -146,7 +146,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 
 def _check(item: pytest.Function, mark: Any, function: Any) -> None:
     """Fail the test if its marker asks for what there is not."""
-    from .explore import WORLD, explore
+    from .exploring import WORLD, explore
 
     known = [name for name in inspect.signature(explore).parameters if name not in ("main", "options")]
     known += WORLD
@@ -206,7 +206,7 @@ def _as_typed(item: pytest.Function) -> str:
 
 def _explore(item: pytest.Function, options: dict[str, Any], main: Any) -> None:
     from .choices import parse_token
-    from .explore import examine, explore
+    from .exploring import examine, explore
 
     if (replayed := item.config.stash.get(_REPLAYED, None)) is not None:
         examine(main, replayed, **options)

@@ -15,7 +15,7 @@ from .waits import INSIDE
 
 if TYPE_CHECKING:
     from .choices import Token
-    from .explore import Outcome
+    from .exploring import Outcome
     from .trace import Event
 
 #: How many events of the run are shown: the last ones, which led to the failure.
@@ -134,7 +134,7 @@ class Report:
         Raises ValueError for another name than .html, .json or .txt, OSError if it cannot be written.
         """
         from ..diagnostics import files
-        from .explore import filmed
+        from .exploring import filmed
 
         place = files.check_name(os.fspath(path))
         title = f"{self.test or 'a failing schedule'} {self.token}"

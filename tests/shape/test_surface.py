@@ -1,6 +1,7 @@
 """What programs can reach: the whole of asyncio's loop, and the names that loopkit exports."""
 
 import asyncio
+import importlib
 import inspect
 import pkgutil
 import re
@@ -112,6 +113,16 @@ def test_every_source_file_is_on_the_map():
         str(path.relative_to(PACKAGE)) for name, path in files().items() if not name.startswith(OPTIONAL)
     }
     assert there - packages - {"__init__.py", "__main__.py"} == named
+
+
+@pytest.mark.parametrize("package", ["loopkit", "loopkit.diagnostics", "loopkit.testing"])
+def test_no_public_name_is_that_of_a_file(package):
+    """Who imports the file puts it in the place of the name, for everybody."""
+    module = importlib.import_module(package)
+    names = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    assert [
+        name for name in module.__all__ if name in names and not inspect.ismodule(getattr(module, name))
+    ] == []
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -13,7 +13,7 @@ import pytest
 
 from loopkit.testing import Found, explore, replay
 from loopkit.testing.choices import Choices, drawn
-from loopkit.testing.explore import attempt
+from loopkit.testing.exploring import attempt
 from loopkit.testing.running import Program
 from loopkit.testing.trace import Trace
 from tests.simulation.bugs import BUGS

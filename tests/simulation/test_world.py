@@ -11,7 +11,7 @@ import pytest
 
 from loopkit.testing import Deadlock, Found, explore, run, settle
 from loopkit.testing.choices import Deviation, Token
-from loopkit.testing.explore import examine
+from loopkit.testing.exploring import examine
 
 
 async def uppercase(reader, writer):

@@ -19,7 +19,7 @@ from loopkit.diagnostics.player import page
 from loopkit.diagnostics.recording import Note
 from loopkit.diagnostics.tracefile import decode, encode, load
 from loopkit.testing.choices import Choices
-from loopkit.testing.explore import attempt
+from loopkit.testing.exploring import attempt
 from loopkit.testing.film import Film
 from loopkit.testing.running import Program
 from tests.support.pythons import cpython_only
