@@ -166,7 +166,8 @@ class UpgradedSSLTransport(SSLTransport):
             replaced.__class__ = StreamTransport
             replaced._state = LOST
             replaced._protocol = replaced._loop = None  # type: ignore[assignment]
-            replaced._known = self._known
+            for name in ("sockname", "socket"):  # and nothing of TLS
+                replaced._extra[name] = self._extra[name]
 
 
 class ReplacedTransport(StreamTransport):
