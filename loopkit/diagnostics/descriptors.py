@@ -8,7 +8,6 @@ that nobody has to count them as they pass.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import socket
 import stat
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..pollers.masks import POLLERR, POLLHUP, POLLIN, POLLOUT
 from .instruments import instruments
-from .stacks import cut
+from .stacks import cut, unwrapped
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -134,10 +133,7 @@ def _kind(loop: Loop, fd: int, entry: Any, owner: Any) -> tuple[str, str]:
 
 def _function(watcher: Any) -> Any:
     """What a reader or writer calls."""
-    callback = getattr(watcher, "_callback", None)
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    return callback
+    return unwrapped(getattr(watcher, "_callback", None))
 
 
 def _owner_kind(owner: Any) -> tuple[str, str]:

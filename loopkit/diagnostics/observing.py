@@ -42,7 +42,7 @@ from .. import debug
 from ..transports.stream import StreamTransport
 from ..watches import Watches
 from .instruments import GC_CALLBACKS, Probe, instruments, sharing
-from .stacks import Place, code_of, is_library, own_place, place_of_code, place_of_frame, places
+from .stacks import Place, code_of, is_library, own_place, place_of_code, place_of_frame, places, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,9 +215,10 @@ class Audience:
         """*handle* is about to be called. Returns what `ends` wants; None if nobody hears."""
         if not self.observers or type(handle) is Probe:
             return None
-        task = task_of(handle._callback)
+        callback = unwrapped(handle._callback)
+        task = task_of(callback)
         known = task is None or task in self.tasks
-        call = self._call_of(handle, task, why, fd, mask)
+        call = self._call_of(handle, callback, task, why, fd, mask)
         self.current = call.number
         self.tell("callback_begins", call)
         if not known and is_new(task):
@@ -239,14 +240,16 @@ class Audience:
             self.tasks[task] = self.counted
         return self.tasks[task]
 
-    def _call_of(self, handle: Any, stepped: asyncio.Task[Any] | None, why: str, fd: int, mask: int) -> Call:
+    def _call_of(
+        self, handle: Any, callback: Any, stepped: asyncio.Task[Any] | None, why: str, fd: int, mask: int
+    ) -> Call:
         self.number += 1
         of = 0
         if stepped is not None:
             of = self._number_of(stepped)
             self.stepping[self.number] = weakref.ref(stepped)
-        callback, args = handle._callback, handle._args
-        name, place, task = described(callback)
+        args = handle._args
+        name, place, task = described(callback, stepped)
         future = None
         if task is not None and args and asyncio.isfuture(args[0]):
             future = args[0].get_name() if isinstance(args[0], asyncio.Task) else type(args[0]).__name__
@@ -257,8 +260,6 @@ class Audience:
 
 def task_of(callback: Any) -> asyncio.Task[Any] | None:
     """The task that is stepped by *callback*; None if it is no step of one."""
-    while isinstance(callback, functools.partial):
-        callback = callback.func
     owner = getattr(callback, "__self__", None)
     return owner if isinstance(owner, asyncio.Task) else None
 
@@ -269,16 +270,14 @@ def is_new(task: Any) -> bool:
     return isinstance(coro, types.CoroutineType) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
 
 
-def described(callback: Any) -> tuple[str, Place | None, str | None]:
-    """The name of what is called, its line, and the task's name if it is a step of one."""
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    owner = getattr(callback, "__self__", None)
-    if isinstance(owner, asyncio.Task):
-        coro: Any = owner.get_coro()
+def described(callback: Any, task: asyncio.Task[Any] | None) -> tuple[str, Place | None, str | None]:
+    """The name of what is called, its line, and the name of *task* if it is a step of one."""
+    if task is not None:
+        coro: Any = task.get_coro()
         code = code_of(coro)
         name = code.co_qualname if code is not None else type(coro).__name__
-        return name, own_place(places(owner)), owner.get_name()
+        return name, own_place(places(task)), task.get_name()
+    owner = getattr(callback, "__self__", None)
     code = getattr(callback, "__code__", None)
     name = getattr(callback, "__qualname__", None) or type(callback).__name__
     if code is None:

@@ -17,7 +17,7 @@ import linecache
 import sys
 import sysconfig
 import types
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ def current_task(loop: Any) -> asyncio.Task[Any] | None:
         return asyncio.current_task(loop)
     except RuntimeError:
         return None
+
+
+def unwrapped(callback: Any) -> Any:
+    """What is called in the end, under `functools.partial`."""
+    while isinstance(callback, partial):
+        callback = callback.func
+    return callback
 
 
 def tasks_of(loop: Any) -> list[asyncio.Task[Any]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..transports.base import LOST, REPLACED, SHAKING
 from ..transports.held import WatchedSocket
-from ..transports.stream import StreamTransport
+from ..transports.stream import BYTES, StreamTransport
 from .contexts import HAS_SSL, Settings, ssl
 from .memory import over_transport
 from .transport import SSLTransport
@@ -203,7 +203,7 @@ class ReplacedTransport(StreamTransport):
         self._protocol.resume_reading()
 
     def _write(self, data: bytes | bytearray | memoryview) -> None:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
+        if not isinstance(data, BYTES):
             self._refuse(data)
         if not data:
             return
