@@ -277,6 +277,21 @@ def test_a_bar_that_began_before_the_picture_is_cut_off(opened):
     assert not long
 
 
+def test_a_picture_is_drawn_for_the_width_it_has(opened):
+    """A window that some of the steps fill, and others do not, would have a scroll bar for some of them only."""
+    for height in range(600, 1200, 75):
+        opened.resize(1200, height)
+        widths = opened.run("""
+            const widths = new Set();
+            for (let pos = 0; pos < player.track.steps.length; pos++) {
+                go(pos);
+                widths.add(byId("lanes").clientWidth);
+            }
+            return [...widths];
+        """)
+        assert len(widths) == 1, height
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_light_and_dark(browser, file, theme):
     browser.get("about:blank")
