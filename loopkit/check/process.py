@@ -97,8 +97,9 @@ def bearing(mark: str) -> list[int]:
     found = []
     for pid in numbers(PROC):
         try:
-            if mark.encode() in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
-                found.append(pid)
+            with open(f"{PROC}/{pid}/environ", "rb") as file:
+                if mark.encode() in file.read().split(b"\0"):
+                    found.append(pid)
         except OSError:
             pass
     return found

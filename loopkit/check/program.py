@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import process
 from .patience import Clock, Trouble
+from .stopping import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +104,10 @@ class Program:
 
     def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start it. Raises Trouble if the system refuses."""
+        with uninterrupted():
+            return self._launch(command)
+
+    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         self._errors.clear()
         name, _, value = self._mark.partition("=")
         # Python then says where it is when it is told to abort.
@@ -267,6 +272,10 @@ class Program:
 
     def close(self) -> None:
         """Kill it with all that descends from it, and wait."""
+        with uninterrupted():
+            self._close()
+
+    def _close(self) -> None:
         child, self._process = self._process, None
         if child is None:
             return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
 import socket
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopkit.check import Options, examine, report
@@ -16,12 +15,11 @@ from loopkit.check.client_checks import examine_client
 from loopkit.check.program import Limits
 from loopkit.check.server import Running, ServerProgram
 from loopkit.check.sockets import owner
+from loopkit.check.stopping import Terminated, stoppable
 from loopkit.check.words import LANGUAGES, language, say
 from loopkit.cli.options import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from loopkit.check import Outcome
     from loopkit.check.server import Server
 
@@ -93,7 +91,8 @@ def _check_server(chosen: Chosen) -> int:
         if error:
             print(f"loopkit check: {report.nobody(server, error, chosen.lang)}", file=sys.stderr)
             return 1
-    result = examine(server, " ".join(chosen.words), chosen.options, _teller(chosen))
+    with closing(server):  # which examine() does, too, but a signal may come as that begins
+        result = examine(server, " ".join(chosen.words), chosen.options, _teller(chosen))
     if as_json:
         print(report.as_json(result, chosen.options, server.address, chosen.lang))
     else:
@@ -107,7 +106,8 @@ def _check_client(chosen: Chosen) -> int:
     check_file(chosen.words[0], chosen.lang)
     check_port(chosen.port, chosen.lang)
     program = ClientProgram(chosen.words, chosen.port, chosen.limits)
-    result = examine_client(program, " ".join(chosen.words), chosen.options, _teller(chosen))
+    with closing(program):
+        result = examine_client(program, " ".join(chosen.words), chosen.options, _teller(chosen))
     if "json" in chosen.flags:
         print(report.as_json(result, chosen.options, None, chosen.lang))
     else:
@@ -149,30 +149,6 @@ def _teller(chosen: Chosen) -> Any:
             print(*shown, sep="\n", flush=True)
 
     return tell
-
-
-class Terminated(BaseException):
-    """SIGTERM has come."""
-
-
-def _terminate(*_: Any) -> None:
-    raise Terminated
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """Being terminated must not leave a server behind.
-
-    And a shell starts what runs in the background with Ctrl-C ignored, which a child would inherit, and be
-    blamed for.
-    """
-    signals: dict[int, Any] = {signal.SIGTERM: _terminate, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, how) for number, how in signals.items()}
-    try:
-        yield
-    finally:
-        for number, how in before.items():
-            signal.signal(number, how)
 
 
 # -- The words of the command.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import loopkit
+from loopkit.check.stopping import uninterrupted
 
 from .marks import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from .students import Student
 
@@ -31,6 +35,10 @@ _ALONE += "sys.exit(alone.main(sys.argv[1:]))"
 
 #: Seconds after which an examination is given up: each of its steps is bounded, and all of them take less.
 LONGEST = 3600.0
+
+#: Seconds after which Ctrl-C is noticed at the latest. A signal ends this thread's sleep; but one that comes
+#: while it still waits for its turn among the threads, to go to sleep, is noticed only when it wakes up.
+NOTICED = 0.5
 
 #: What says that another program, or the machine, was in the way: then it is done again, alone.
 _DISTURBED = ("port-owned", "port-lingers", "crowded")
@@ -103,23 +111,32 @@ def mark_all(
     with _Room(plan) as room, ThreadPoolExecutor(plan.jobs) as pool:
         try:
             marks: dict[str, Mark] = {}
-            waiting = {}
+            waiting = 0
+            done: queue.SimpleQueue[Future[Mark]] = queue.SimpleQueue()
             for student in students:
                 if known := journal.recall(student):
                     marks[student.name] = known
                     tell(known)
                 else:
-                    waiting[pool.submit(room.mark, student)] = student
-            for future in as_completed(waiting):
-                mark = future.result()
+                    pool.submit(room.mark, student).add_done_callback(done.put)
+                    waiting += 1
+            for _ in range(waiting):
+                mark = _next(done).result()
                 journal.keep(mark)
                 marks[mark.student.name] = mark
                 tell(mark)
         except BaseException:
-            room.stop()
+            with uninterrupted():
+                room.stop()
             pool.shutdown(cancel_futures=True)
             raise
     return [marks[student.name] for student in students]
+
+
+def _next(done: queue.SimpleQueue[Future[Mark]]) -> Future[Mark]:
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=NOTICED)
 
 
 class _Room:

@@ -278,7 +278,7 @@ def test_a_bar_that_began_before_the_picture_is_cut_off(opened):
 
 
 def test_a_picture_is_drawn_for_the_width_it_has(opened):
-    """A window that some of the steps fill, and others do not, would have a scroll bar for some of them only."""
+    """A window that only some of the steps fill would have a scroll bar for those."""
     for height in range(600, 1200, 75):
         opened.resize(1200, height)
         widths = opened.run("""
