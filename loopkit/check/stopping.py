@@ -2,7 +2,8 @@
 
 A signal's handler runs between any two lines, and so between the start of a program and the line that
 remembers it. What must be whole is therefore `uninterrupted`: a signal that comes meanwhile is told when that
-is over.
+is over. And the handler may run inside of a destructor or of a weak reference's callback, where Python prints
+its exception and goes on: whoever waits long asks again (`heed`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Terminated", "stoppable", "uninterrupted"]
+__all__ = ["Terminated", "heed", "stoppable", "uninterrupted"]
 
 
 class Terminated(BaseException):
@@ -28,15 +29,16 @@ class _Signals:
     def __init__(self) -> None:
         self.held = 0
         self.came: type[BaseException] | None = None
+        self.told = False
 
     def come(self, number: int, _: Any) -> None:
-        self.came = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        self.came, self.told = Terminated if number == signal.SIGTERM else KeyboardInterrupt, False
         self.tell()
 
     def tell(self) -> None:
-        if self.came is not None and not self.held:
-            came, self.came = self.came, None
-            raise came
+        if self.came is not None and not self.held and not self.told:
+            self.told = True
+            raise self.came
 
 
 _signals = _Signals()
@@ -49,6 +51,7 @@ def stoppable() -> Iterator[None]:
     Whatever was set before: a shell starts what runs in the background with Ctrl-C ignored, which a child
     would inherit, and be blamed for.
     """
+    _signals.came = None
     before = {number: signal.signal(number, _signals.come) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -69,3 +72,9 @@ def uninterrupted() -> Iterator[None]:
     finally:
         _signals.held -= 1
         _signals.tell()
+
+
+def heed() -> None:
+    """Raise again what has been raised: whoever still comes here has not been stopped by it."""
+    if _signals.came is not None:
+        raise _signals.came

@@ -1,6 +1,7 @@
 """Does an examination that is stopped, at whatever line, leave no program behind, and end at once?"""
 
 import _thread
+import contextlib
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from loopkit.check.batch import marking
 from loopkit.check.batch.marking import Journal, Plan, mark_all
 from loopkit.check.batch.students import Student
 from loopkit.check.program import Program
-from loopkit.check.stopping import Terminated, stoppable, uninterrupted
+from loopkit.check.stopping import Terminated, heed, stoppable, uninterrupted
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -77,6 +78,17 @@ def test_what_comes_meanwhile_is_told_afterwards() -> None:
             done.append("outside")
         done.append("never")
     assert done == ["inside", "outside"]
+
+
+def test_what_a_destructor_has_swallowed_is_told_again() -> None:
+    with stoppable():
+        heed()
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+    with stoppable():
+        heed()
 
 
 def test_a_class_is_stopped_though_the_signal_has_not_ended_the_sleep(

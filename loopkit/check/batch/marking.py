@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import loopkit
-from loopkit.check.stopping import uninterrupted
+from loopkit.check.stopping import heed, uninterrupted
 
 from .marks import Mark
 
@@ -126,8 +127,8 @@ def mark_all(
                 marks[mark.student.name] = mark
                 tell(mark)
         except BaseException:
-            with uninterrupted():
-                room.stop()
+            while room.stop():
+                time.sleep(NOTICED)
             pool.shutdown(cancel_futures=True)
             raise
     return [marks[student.name] for student in students]
@@ -135,6 +136,7 @@ def mark_all(
 
 def _next(done: queue.SimpleQueue[Future[Mark]]) -> Future[Mark]:
     while True:
+        heed()
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=NOTICED)
 
@@ -174,12 +176,13 @@ class _Room:
             mark.results.append(result)
         return mark
 
-    def stop(self) -> None:
-        """End those who examine, each of whom ends what it examines."""
-        with self._lock:
+    def stop(self) -> bool:
+        """Tell those who examine to end, each with what it examines; whether there still are any."""
+        with uninterrupted(), self._lock:
             self._stopped = True
             for child in self._children:
                 child.terminate()
+            return bool(self._children)
 
     def _side_by_side(self, student: Student) -> dict[str, Any] | str:
         with self._gate:
