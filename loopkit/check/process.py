@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,14 +25,13 @@ __all__ = [
     "highest_descriptor",
     "numbers",
     "ran_seconds",
+    "read",
     "stopped",
     "syscall",
     "tasks",
     "threads",
     "waited_seconds",
 ]
-
-PROC = Path("/proc")
 
 #: A thread of a process: their numbers.
 Thread = tuple[int, int]
@@ -78,10 +76,10 @@ _CALLS: dict[str, dict[int, str]] = {
 def family(pid: int) -> list[int]:
     """The process and all that descend from it, zombies excepted."""
     parents: dict[int, int] = {}
-    for entry in numbers(PROC):
+    for entry in numbers():
         try:
             # The name in brackets may hold anything, brackets too: what follows the last one counts.
-            state, parent = (PROC / str(entry) / "stat").read_text().rpartition(")")[2].split()[:2]
+            state, parent = read(entry, "stat").rpartition(")")[2].split()[:2]
         except OSError:
             continue
         if state != "Z":
@@ -95,11 +93,10 @@ def family(pid: int) -> list[int]:
 def bearing(mark: str) -> list[int]:
     """Every process of this user in whose environment *mark* stands: whoever has inherited it."""
     found = []
-    for pid in numbers(PROC):
+    for pid in numbers():
         try:
-            with open(f"{PROC}/{pid}/environ", "rb") as file:
-                if mark.encode() in file.read().split(b"\0"):
-                    found.append(pid)
+            if mark in read(pid, "environ").split("\0"):
+                found.append(pid)
         except OSError:
             pass
     return found
@@ -107,23 +104,23 @@ def bearing(mark: str) -> list[int]:
 
 def threads(pids: Iterable[int]) -> int:
     """How many threads they have together."""
-    return sum(len(numbers(PROC / str(pid) / "task")) for pid in pids)
+    return sum(len(numbers(pid, "task")) for pid in pids)
 
 
 def descriptors(pids: Iterable[int]) -> int:
     """How many descriptors they have open together."""
-    return sum(len(numbers(PROC / str(pid) / "fd")) for pid in pids)
+    return sum(len(numbers(pid, "fd")) for pid in pids)
 
 
 def highest_descriptor(pids: Iterable[int]) -> int:
     """The highest number of an open descriptor; -1 if there is none."""
-    return max((fd for pid in pids for fd in numbers(PROC / str(pid) / "fd")), default=-1)
+    return max((fd for pid in pids for fd in numbers(pid, "fd")), default=-1)
 
 
 def descriptor_limit(pid: int) -> int | None:
     """How many descriptors the process may have open; None if unlimited or unknown."""
     try:
-        limits = (PROC / str(pid) / "limits").read_text()
+        limits = read(pid, "limits")
     except OSError:
         return None
     soft = limits.partition("Max open files")[2].split()[0]
@@ -132,7 +129,7 @@ def descriptor_limit(pid: int) -> int | None:
 
 def tasks(pids: Iterable[int]) -> list[Thread]:
     """All their threads."""
-    return [(pid, thread) for pid in pids for thread in numbers(PROC / str(pid) / "task")]
+    return [(pid, thread) for pid in pids for thread in numbers(pid, "task")]
 
 
 def ran_seconds(pids: Iterable[int]) -> float:
@@ -154,7 +151,7 @@ def _resident(pids: Iterable[int]) -> int:
     pages = 0
     for pid in pids:
         try:
-            pages += int((PROC / str(pid) / "statm").read_text().split()[1])
+            pages += int(read(pid, "statm").split()[1])
         except (OSError, IndexError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -164,7 +161,7 @@ def _proportional(pids: Iterable[int]) -> int:
     kilobytes = 0
     for pid in pids:
         try:
-            text = (PROC / str(pid) / "smaps_rollup").read_text()
+            text = read(pid, "smaps_rollup")
             kilobytes += int(text.partition("\nPss:")[2].split()[0])
         except (OSError, IndexError):  # it has ended, or is somebody else's by a set-user-ID bit
             continue
@@ -183,9 +180,9 @@ def waited_seconds(thread: Thread | None = None) -> float:
 
 def _scheduled(thread: Thread | None) -> tuple[float, float]:
     """How long it has run, and how long it has waited for a processor, in seconds; (0, 0) if it has ended."""
-    path = PROC / "thread-self" if thread is None else PROC / str(thread[0]) / "task" / str(thread[1])
+    names = ["thread-self"] if thread is None else [thread[0], "task", thread[1]]
     try:
-        ran, waited, _ = (path / "schedstat").read_text().split()
+        ran, waited, _ = read(*names, "schedstat").split()
     except (OSError, ValueError):
         return 0.0, 0.0
     return int(ran) / 1e9, int(waited) / 1e9
@@ -203,7 +200,7 @@ def stopped(pids: Iterable[int]) -> bool:
 
 def _state(thread: Thread) -> str:
     try:
-        text = (PROC / str(thread[0]) / "task" / str(thread[1]) / "stat").read_text()
+        text = read(thread[0], "task", thread[1], "stat")
     except OSError:
         return "X"
     return text.rpartition(")")[2].split()[0]
@@ -215,7 +212,7 @@ def syscall(thread: Thread) -> tuple[str, int] | None:
     The names are those of :data:`_CALLS`, "" for any other: waiting in a poller is no more worth knowing.
     """
     try:
-        words = (PROC / str(thread[0]) / "task" / str(thread[1]) / "syscall").read_text().split()
+        words = read(thread[0], "task", thread[1], "syscall").split()
         return _CALLS[platform.machine()].get(int(words[0]), ""), int(words[1], 16)
     except (OSError, ValueError, IndexError, KeyError):
         return None
@@ -224,15 +221,28 @@ def syscall(thread: Thread) -> tuple[str, int] | None:
 def blocks(pid: int, fd: int) -> bool | None:
     """Whether a descriptor is a blocking one; None if that cannot be seen."""
     try:
-        text = (PROC / str(pid) / "fdinfo" / str(fd)).read_text()
+        text = read(pid, "fdinfo", fd)
         return not int(text.partition("flags:")[2].split()[0], 8) & os.O_NONBLOCK
     except (OSError, ValueError, IndexError):
         return None
 
 
-def numbers(folder: Path) -> list[int]:
-    """The entries of a folder below /proc that are numbers; none if it is gone, or somebody else's."""
+def read(*names: str | int) -> str:
+    """The file of these names below /proc. Raises OSError if it is gone, or somebody else's.
+
+    Plain text, because an examination reads tens of thousands: a Path for each takes as long as the kernel.
+    """
+    with open(_path(names), "rb") as file:
+        return file.read().decode(errors="surrogateescape")
+
+
+def numbers(*names: str | int) -> list[int]:
+    """The entries of that folder below /proc that are numbers; none if it is gone, or somebody else's."""
     try:
-        return [int(name) for name in os.listdir(folder) if name.isdecimal()]
+        return [int(name) for name in os.listdir(_path(names)) if name.isdecimal()]
     except OSError:
         return []
+
+
+def _path(names: tuple[str | int, ...]) -> str:
+    return "/".join(["/proc", *map(str, names)])

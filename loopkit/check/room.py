@@ -191,7 +191,7 @@ class Room:
 
         The server has read what neither kernel has any more, and has not answered what is on no way back.
         """
-        theirs = sockets.queues(self.server.address[1], talk.port)
+        theirs = sockets.queues(self.server.address, talk.sock.getsockname()[:2])
         if theirs is None:
             return 0
         return sent - talk.unsent - theirs.unread - theirs.sent - talk.waiting
