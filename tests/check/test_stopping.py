@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -100,11 +101,10 @@ def test_a_class_is_stopped_though_the_signal_has_not_ended_the_sleep(
     """
     program = tmp_path / "ann.py"
     program.write_text("")
-    asleep = sys._current_frames
+    main = threading.get_ident()
 
     def examine(room: Any, *_: Any) -> str:
-        main = next(thread for thread in asleep() if thread == _thread._get_main_thread_ident())
-        while asleep()[main].f_code.co_name not in ("_next", "wait"):
+        while sys._current_frames()[main].f_code.co_name not in ("_next", "wait"):
             time.sleep(0)
         _thread.interrupt_main()
         while not room._stopped:
