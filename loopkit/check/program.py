@@ -102,12 +102,9 @@ class Program:
         path = self._words[0]
         return [sys.executable, path] if self.is_python else [str(Path(path).absolute())]
 
+    @uninterrupted()
     def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start it. Raises Trouble if the system refuses."""
-        with uninterrupted():
-            return self._launch(command)
-
-    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         self._errors.clear()
         name, _, value = self._mark.partition("=")
         # Python then says where it is when it is told to abort.
@@ -270,12 +267,9 @@ class Program:
         if self._listener is not None:
             self._listener.join(PROMPTLY)  # a grandchild may hold the pipe open
 
+    @uninterrupted()
     def close(self) -> None:
         """Kill it with all that descends from it, and wait."""
-        with uninterrupted():
-            self._close()
-
-    def _close(self) -> None:
         child, self._process = self._process, None
         if child is None:
             return
