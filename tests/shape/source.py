@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ PACKAGE = ROOT / "loopkit"
 OUTER = ("diagnostics", "bench", "check", "cli", "sockets", "testing", "__main__")
 
 
+@functools.cache
 def files() -> dict[str, Path]:
     """Dotted name -> file, of every module of loopkit."""
     found = {}
@@ -28,7 +30,12 @@ def core() -> dict[str, Path]:
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+    try:
+        return ast.parse(path.read_text(), str(path))
+    finally:
+        # A tree is thousands of objects, and stays: the collection after each test would walk all of them.
+        if hasattr(gc, "freeze"):  # PyPy has no such thing, and no need of it
+            gc.freeze()
 
 
 class _Imports(ast.NodeVisitor):
