@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..transports.base import DRAINING, LOST, LOST_WRITES_BEFORE_WARNING, OPEN, PARTING, SHAKING
 from ..transports.flow import KIB
-from ..transports.stream import BULK_ENDS, READ_SIZE
+from ..transports.stream import BULK_ENDS
 from .contexts import open_connection, ssl, worker
 from .handshake import CALM_READ_SIZE, RECORD, ShakingTransport
 
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
     from .contexts import Settings
+
+#: Bytes asked of one recv after one that brought as much as it could.
+BULK_READ_SIZE = 64 * KIB
 
 #: What is asked of one recv after one that brought many records and little data.
 WARY_READ_SIZE = 4 * KIB
@@ -226,7 +229,7 @@ class SSLTransport(ShakingTransport):
         elif len(data) < BULK_ENDS:
             self._read_size = CALM_READ_SIZE
         elif len(data) == size:
-            self._read_size = READ_SIZE
+            self._read_size = BULK_READ_SIZE
 
     def _take_rest(self, parts: list[bytes], exc: BaseException | None = None) -> int:
         """Decrypt what is in the buffer. *parts* came out of it before, or *exc*. Returns how much it was."""
@@ -490,7 +493,7 @@ class SSLTransport(ShakingTransport):
 
     def _on_farewell(self) -> None:
         try:
-            data = self._socket.recv(READ_SIZE)
+            data = self._socket.recv(BULK_READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as exc:

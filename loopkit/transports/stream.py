@@ -5,6 +5,8 @@ Some facts about reading and writing a stream
 a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block
    from mmap and returns it with munmap: three system calls a message, more than everything else together. 64
    KiB stay clear of that, and of giving the top of the heap back to the kernel and taking it again each time.
+   On PyPy what recv allocates comes out of the nursery, 4 MiB of which make a collection, and each collection
+   takes what lives at that moment for old: there it is 16 KiB.
    A connection that fills them sends in bulk: it is read in blocks just below the threshold until it calms
    down. One event reads one block, so that a flood on one connection does not starve the others.
 b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from ..net.serve import Server
 
 #: Bytes asked of one recv: usually, of a connection that sends in bulk, and where bulk ends.
-READ_SIZE = 64 * 1024
+READ_SIZE = (16 if sys.implementation.name == "pypy" else 64) * 1024
 BULK_READ_SIZE = 120 * 1024
 BULK_ENDS = 16 * 1024
 
