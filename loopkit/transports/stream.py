@@ -5,8 +5,8 @@ Some facts about reading and writing a stream
 a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block
    from mmap and returns it with munmap: three system calls a message, more than everything else together. 64
    KiB stay clear of that, and of giving the top of the heap back to the kernel and taking it again each time.
-   On PyPy what recv allocates comes out of the nursery, 4 MiB of which make a collection, and each collection
-   takes what lives at that moment for old: there it is 16 KiB.
+   PyPy has blocks below 132 KiB in the nursery, a few MiB of which make a collection, and each collection
+   takes for old what just lives. Larger ones are malloc's, which soon has them ready: there all is asyncio's.
    A connection that fills them sends in bulk: it is read in blocks just below the threshold until it calms
    down. One event reads one block, so that a flood on one connection does not starve the others.
 b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before
@@ -49,7 +49,9 @@ from .base import DRAINING, LOST, REPLACED, SocketTransport
 from .flow import WriteFlow
 from .held import WatchedSocket
 
-if sys.implementation.name == "pypy":
+PYPY = sys.implementation.name == "pypy"
+
+if PYPY:
     from asyncio.events import _running_loop  # type: ignore[attr-defined]
 
     def _get_running_loop() -> asyncio.AbstractEventLoop | None:
@@ -65,16 +67,16 @@ if TYPE_CHECKING:
     from ..loop import Loop
     from ..net.serve import Server
 
+#: What one read of asyncio's takes: see facts a and d.
+ASYNCIO_READ_SIZE = 256 * 1024
+
 #: Bytes asked of one recv: usually, of a connection that sends in bulk, and where bulk ends.
-READ_SIZE = (16 if sys.implementation.name == "pypy" else 64) * 1024
-BULK_READ_SIZE = 120 * 1024
+READ_SIZE = ASYNCIO_READ_SIZE if PYPY else 64 * 1024
+BULK_READ_SIZE = ASYNCIO_READ_SIZE if PYPY else 120 * 1024
 BULK_ENDS = 16 * 1024
 
 #: Held writes leave, at the latest, when there are more bytes than this; a larger write never waits.
 HOLD = 16 * 1024
-
-#: What one read of asyncio's takes: see fact d.
-ASYNCIO_READ_SIZE = 256 * 1024
 
 #: asyncio named the method differently from 3.12 on, when writelines stopped being a join.
 WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"

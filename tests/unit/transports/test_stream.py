@@ -17,7 +17,7 @@ import loopkit
 from loopkit.transports import stream
 from tests.support.net import blocking, fill, read_all, read_exactly, unix_pair
 from tests.support.protocols import BufferedRecorder, Recorder
-from tests.support.pythons import NOT_BYTES
+from tests.support.pythons import NOT_BYTES, cpython_only
 
 
 class Counting(socket.socket):
@@ -765,6 +765,7 @@ async def test_methods_can_be_replaced_on_an_instance(peers):
 # -- reading -------------------------------------------------------------------------------------------------
 
 
+@cpython_only("on PyPy each read takes as much as asyncio's")
 async def test_bulk_is_read_in_larger_blocks_until_it_calms_down(peers):
     here = await connected(peers)
     here.transport.pause_reading()
