@@ -29,6 +29,11 @@ LONGEST = 200
 _LOOPKIT = __file__.rpartition("/diagnostics/")[0] + "/"
 _KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 _LIBRARIES = tuple({f"{path}/" for kind in _KINDS if (path := sysconfig.get_path(kind))})
+#: What has no file: modules that are part of the interpreter, as CPython and PyPy call them.
+_FROZEN = ("<frozen ", "<builtin>/")
+_IMPORTING = ("<frozen importlib", "<builtin>/frozen importlib")
+#: Where futures are Python, as PyPy's are, this generator stands between a future and who awaits it.
+_AWAIT = asyncio.futures._PyFuture.__await__.__code__  # type: ignore[attr-defined]
 #: A step of a task is a frame where tasks are Python, as PyPy's are.
 _STEPS = ("Task.__step", "Task.__wakeup")
 #: The frames in which the loop calls everything else.
@@ -53,7 +58,7 @@ class Place(NamedTuple):
 @cache
 def is_library(file: str) -> bool:
     """Whether *file* is the standard library's, an installed package's or loopkit's."""
-    return file.startswith((_LOOPKIT, "<frozen", *_LIBRARIES))
+    return file.startswith((_LOOPKIT, *_FROZEN, *_LIBRARIES))
 
 
 def place_of_code(code: types.CodeType, line: int | None = None) -> Place:
@@ -76,8 +81,7 @@ def stack_of_thread(thread_id: int) -> tuple[Place, ...]:
 
 def without_loop(places: tuple[Place, ...]) -> tuple[Place, ...]:
     """Only what stands above the innermost frame of a turn, and without those of an import."""
-    importing = "<frozen importlib"
-    places = tuple(place for place in places if not place.file.startswith(importing)) or places
+    places = tuple(place for place in places if not place.file.startswith(_IMPORTING)) or places
     for number in range(len(places) - 1, -1, -1):
         place = places[number]
         if place.file.startswith(_LOOPKIT) and place.function.rpartition(".")[2] in _TURNS:
@@ -141,6 +145,8 @@ def chain(coro: Any) -> Iterator[Any]:
     """*coro*, what it awaits, what that awaits ... and at last what is no coroutine: a future, mostly."""
     seen = 0
     while coro is not None and seen < 1000:  # a broken program's circle
+        if getattr(coro, "gi_code", None) is _AWAIT and coro.gi_frame is not None:
+            coro = coro.gi_frame.f_locals["self"]
         yield coro
         seen += 1
         for name in ("cr_await", "gi_yieldfrom", "ag_await"):
