@@ -288,10 +288,14 @@ class _Reader:
             return Note(start, row[2] * UNIT, kind, (row[3],))
         if kind == "o":
             return Note(start, 0.0, kind, (row[2], self.strings[row[3]]))
-        if kind in ("b", "d"):
-            return Note(start, 0.0, kind, (self.strings[row[2]], self.of(row[2]), *row[3:]))
-        if kind in ("w", "x"):
-            return Note(start, 0.0, kind, tuple(row[2:]))
+        if kind == "b":
+            return Note(start, 0.0, kind, (self.strings[row[2]], self.of(row[2])))
+        if kind == "d":
+            return Note(start, 0.0, kind, (self.strings[row[2]], self.of(row[2]), row[3]))
+        if kind == "w":
+            return Note(start, 0.0, kind, (row[2], row[3], row[4], row[5]))
+        if kind == "x":
+            return Note(start, 0.0, kind, (row[2],))
         if kind in ("e", "m"):
             return Note(start, 0.0, kind, (self.strings[row[2]],))
         if kind == "s":

@@ -1,5 +1,6 @@
 """`loopkit trace` and `loopkit view`: unmodified programs, and files of every kind."""
 
+import copy
 import json
 import os
 import random
@@ -201,6 +202,36 @@ def test_a_damaged_trace_is_told_and_what_is_read_can_be_shown(traced, tmp_path)
         for suffix in files.FORMS:
             assert files.rendered(recording, suffix)
     assert told > 100
+
+
+CONNECTED = """\
+import asyncio
+
+async def main():
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"x")
+    await reader.read()
+    writer.close()
+    server.close()
+    asyncio.get_running_loop().call_exception_handler({"message": "told"})
+
+asyncio.run(main())
+"""
+
+
+def test_a_step_that_is_cut_short_is_refused(tmp_path):
+    (tmp_path / "p.py").write_text(CONNECTED)
+    run_loopkit("trace", "-o", "t.json", "p.py", cwd=tmp_path)
+    whole = json.loads((tmp_path / "t.json").read_text())["loopkit"]
+    kinds = {step[0] for step in whole["loops"][0]["steps"]}
+    assert kinds >= set("tpcbdwoxe")
+    for kind in kinds:
+        data = copy.deepcopy(whole)
+        next(step for step in data["loops"][0]["steps"] if step[0] == kind).pop()
+        (tmp_path / "d.json").write_text(json.dumps(data))
+        with pytest.raises(BadRecording):
+            load(tmp_path / "d.json")
 
 
 def every_place(data):
