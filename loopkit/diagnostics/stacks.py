@@ -33,7 +33,7 @@ _LIBRARIES = tuple({f"{path}/" for kind in _KINDS if (path := sysconfig.get_path
 _FROZEN = ("<frozen ", "<builtin>/")
 _IMPORTING = ("<frozen importlib", "<builtin>/frozen importlib")
 #: Where futures are Python, as PyPy's are, this generator stands between a future and who awaits it.
-_AWAIT = asyncio.futures._PyFuture.__await__.__code__  # type: ignore[attr-defined]
+_AWAIT = getattr(asyncio.Future.__await__, "__code__", "in C")
 #: A step of a task is a frame where tasks are Python, as PyPy's are.
 _STEPS = ("Task.__step", "Task.__wakeup")
 #: The frames in which the loop calls everything else.

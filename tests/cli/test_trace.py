@@ -207,8 +207,12 @@ def test_a_damaged_trace_is_told_and_what_is_read_can_be_shown(traced, tmp_path)
 CONNECTED = """\
 import asyncio
 
+async def answer(reader, writer):
+    await reader.read(1)
+    writer.close()
+
 async def main():
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     writer.write(b"x")
     await reader.read()
@@ -222,7 +226,7 @@ asyncio.run(main())
 
 def test_a_step_that_is_cut_short_is_refused(tmp_path):
     (tmp_path / "p.py").write_text(CONNECTED)
-    run_loopkit("trace", "-o", "t.json", "p.py", cwd=tmp_path)
+    assert run_loopkit("trace", "-o", "t.json", "p.py", cwd=tmp_path).code == 0
     whole = json.loads((tmp_path / "t.json").read_text())["loopkit"]
     kinds = {step[0] for step in whole["loops"][0]["steps"]}
     assert kinds >= set("tpcbdwoxe")
