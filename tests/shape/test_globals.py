@@ -31,7 +31,8 @@ MUTABLE = (
 #: What a module may hold without a reason: it cannot change, or is the standard library's and locks itself.
 HARMLESS = (
     *(int, str, bytes, float, tuple, frozenset, types.NoneType, type, types.ModuleType),
-    *(types.FunctionType, types.BuiltinFunctionType, types.GenericAlias, types.UnionType, logging.Logger),
+    *(types.CodeType, types.FunctionType, types.BuiltinFunctionType, types.GenericAlias, types.UnionType),
+    logging.Logger,
     *(
         type(functools.cache(print)),
         operator.itemgetter,
