@@ -145,8 +145,8 @@ def chain(coro: Any) -> Iterator[Any]:
     """*coro*, what it awaits, what that awaits ... and at last what is no coroutine: a future, mostly."""
     seen = 0
     while coro is not None and seen < 1000:  # a broken program's circle
-        if getattr(coro, "gi_code", None) is _AWAIT and coro.gi_frame is not None:
-            coro = coro.gi_frame.f_locals["self"]
+        if code_of(coro) is _AWAIT and (frame := frame_of(coro)) is not None:
+            coro = frame.f_locals["self"]
         yield coro
         seen += 1
         for name in ("cr_await", "gi_yieldfrom", "ag_await"):
