@@ -5,10 +5,11 @@ Some facts about reading and writing a stream
 a) `recv(n)` allocates n bytes and gives back what it did not need. From 128 KiB on glibc takes such a block
    from mmap and returns it with munmap: three system calls a message, more than everything else together. 64
    KiB stay clear of that, and of giving the top of the heap back to the kernel and taking it again each time.
-   PyPy has blocks below 132 KiB in the nursery, a few MiB of which make a collection, and each collection
-   takes for old what just lives. Larger ones are malloc's, which soon has them ready: there all is asyncio's.
    A connection that fills them sends in bulk: it is read in blocks just below the threshold until it calms
    down. One event reads one block, so that a flood on one connection does not starve the others.
+   PyPy has blocks below 132 KiB in the nursery, a few MiB of which make a collection, and each collection
+   takes for old what just lives. Larger ones are malloc's, which soon has them ready: there each read takes
+   what asyncio's does, and bulk is nothing special.
 b) A write usually goes out at once: the send buffer of an idle connection has room. So it is tried before
    anything is queued, and the poller is only asked to watch for writing when the kernel said "not now".
 c) With TCP_NODELAY, which interactive protocols need, every `send` is a packet. A header and a body written

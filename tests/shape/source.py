@@ -30,12 +30,11 @@ def core() -> dict[str, Path]:
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(), str(path))
-    finally:
-        # A tree is thousands of objects, and stays: the collection after each test would walk all of them.
-        if hasattr(gc, "freeze"):  # PyPy has no such thing, and no need of it
-            gc.freeze()
+    parsed = ast.parse(path.read_text(), str(path))
+    # A tree is thousands of objects, and stays: the collection after each test would walk all of them.
+    if hasattr(gc, "freeze"):  # PyPy has no such thing, and no need of it
+        gc.freeze()
+    return parsed
 
 
 class _Imports(ast.NodeVisitor):
